@@ -1,0 +1,206 @@
+//! A webhook: the configuration of an endpoint by an administrator.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{IdTypeCode, Name, WebhookId, WorkspaceId};
+
+/// Most parameters of one webhook.
+pub const MAX_PARAMETERS: usize = 50;
+/// Largest template of a body, in bytes.
+pub const MAX_BODY_TEMPLATE: usize = 64 * 1024;
+/// Most static headers.
+pub const MAX_HEADERS: usize = 50;
+/// Longest deadline of one request.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A stored webhook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Its identifier.
+    pub id: WebhookId,
+    /// The workspace that owns it.
+    pub workspace: WorkspaceId,
+    /// Counts the changes, from 1.
+    pub version: u32,
+    /// Unique in the workspace, 1 to 100 characters.
+    pub name: String,
+    /// Free text, up to 1,000 characters.
+    #[serde(default)]
+    pub description: String,
+    /// What a run pins when it starts.
+    pub content: Content,
+    /// ID types that a push may send, one or more.
+    pub id_types: Vec<IdTypeCode>,
+    /// How a request is signed.
+    pub signing: Signing,
+    /// Limits of now, for every run.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Retry policy of now, for every run.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+}
+
+/// The part of a webhook that a run pins: what a request consists of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// Full address; its path and query may hold placeholders.
+    pub url: String,
+    /// HTTP method.
+    #[serde(default)]
+    pub method: Method,
+    /// Static headers; values may hold placeholders.
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    /// Named, typed values that the content expects.
+    #[serde(default)]
+    pub parameters: Vec<Parameter>,
+    /// The body.
+    pub body: Body,
+    /// Adds `fanhook-workspace`, `fanhook-push`, `fanhook-run`, `fanhook-attempt` and `fanhook-id-type`.
+    #[serde(default)]
+    pub carry_environment: bool,
+    /// Deadline of a whole request, in seconds, 1 to 30.
+    #[serde(default = "Content::default_deadline")]
+    pub deadline_seconds: u32,
+}
+
+impl Content {
+    fn default_deadline() -> u32 {
+        10
+    }
+
+    /// Deadline of a whole request, its answer's body included.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(u64::from(self.deadline_seconds)).min(MAX_DEADLINE)
+    }
+}
+
+/// HTTP method of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the names are the methods' own")]
+pub enum Method {
+    #[default]
+    Post,
+    Put,
+    Patch,
+    Get,
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands in a request line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Get => "GET",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A static header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Name, in any case.
+    pub name: String,
+    /// Value; may hold placeholders.
+    pub value: String,
+}
+
+/// The body of a request, a template by kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Body {
+    /// `application/json`; placeholders stand inside strings.
+    Json {
+        /// The JSON text.
+        template: String,
+    },
+    /// `application/x-www-form-urlencoded`.
+    Form {
+        /// The form text, as in `code={coupon}&to={id}`.
+        template: String,
+    },
+    /// `text/plain; charset=utf-8`.
+    Text {
+        /// The text.
+        template: String,
+    },
+    /// No body (`GET`, `DELETE`).
+    None {},
+}
+
+/// A named, typed value that the webhook's content expects, written `{name}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Identifier, used as `{name}`.
+    pub name: Name,
+    /// What a marketer reads.
+    #[serde(default)]
+    pub display_name: String,
+    /// Type of its value.
+    #[serde(rename = "type")]
+    pub kind: ParameterType,
+    /// A required parameter that ends up blank gives the outcome `empty_value`.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// Type of a parameter's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterType {
+    /// Short constant text.
+    Character,
+    /// A number, passed on as it was typed.
+    Numeric,
+    /// Text that may hold variables.
+    Text,
+    /// `YYYY-MM-DD` or RFC 3339.
+    Date,
+}
+
+/// How a request is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Signing {
+    /// Not at all.
+    None {},
+    /// Standard Webhooks `v1`: HMAC-SHA256. The secret is stored encrypted.
+    StandardWebhooks {
+        /// KMS ciphertext of the secret's bytes, base64; encryption context: workspace, webhook, field.
+        ciphertext: String,
+    },
+}
+
+/// Limits of an endpoint, across all its runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a second; none: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+}
+
+/// Until when a failed request is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// Seconds from the first try of a chunk to the last, 0 to 30 days.
+    pub give_up_after_seconds: u64,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { give_up_after_seconds: 24 * 60 * 60 }
+    }
+}

@@ -1,0 +1,27 @@
+//! All state of Fanhook, behind narrow ports: tables (DynamoDB), objects (S3), queues (SQS), secrets (KMS).
+//!
+//! A port is a trait with two implementations that pass one contract suite ([`contract`]): the real service in [`aws`], and a
+//! twin in memory in [`memory`]. The protocols (claim, checkpoint, settle, release, …) are written once, in one file per
+//! entity, over the ports.
+
+pub mod aws;
+pub mod contract;
+pub mod keys;
+pub mod memory;
+pub mod ports;
+
+pub mod chunks;
+pub mod counters;
+pub mod due;
+pub mod endpoints;
+pub mod id_types;
+pub mod idempotency;
+pub mod parts;
+pub mod profiles;
+pub mod pushes;
+pub mod release;
+pub mod runs;
+pub mod uploads;
+pub mod webhooks;
+
+pub use ports::{StoreError, StoreResult};

@@ -1,0 +1,26 @@
+//! Secrets: encrypted by one function, decrypted by another.
+
+use async_trait::async_trait;
+use secrecy::SecretSlice;
+
+use super::StoreResult;
+
+/// What a ciphertext is bound to; decryption under another context fails.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretContext {
+    /// Workspace that owns the secret.
+    pub workspace: String,
+    /// Webhook that it belongs to.
+    pub webhook: String,
+    /// Field of the webhook.
+    pub field: &'static str,
+}
+
+/// Encryption under the deployment's key.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// Ciphertext, base64.
+    async fn encrypt(&self, context: &SecretContext, plain: &SecretSlice<u8>) -> StoreResult<String>;
+    /// The secret's bytes.
+    async fn decrypt(&self, context: &SecretContext, ciphertext: &str) -> StoreResult<SecretSlice<u8>>;
+}
