@@ -100,6 +100,15 @@ macro_rules! text_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The rule that its parser holds a text to.
+            pub const RULE: &'static str = $rule;
+
+            /// Whether a text is such an identifier, without making one of it.
+            pub fn is_valid(text: &str) -> bool {
+                let check: fn(&str) -> bool = $check;
+                check(text)
+            }
         }
 
         impl fmt::Display for $name {
@@ -124,8 +133,7 @@ macro_rules! text_id {
         impl TryFrom<String> for $name {
             type Error = InvalidId;
             fn try_from(text: String) -> Result<Self, InvalidId> {
-                let check: fn(&str) -> bool = $check;
-                if check(&text) { Ok(Self(text)) } else { Err(InvalidId { rule: $rule }) }
+                if Self::is_valid(&text) { Ok(Self(text)) } else { Err(InvalidId { rule: $rule }) }
             }
         }
 

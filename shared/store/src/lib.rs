@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod contract;
+mod item;
 pub mod keys;
 pub mod memory;
 pub mod ports;

@@ -1,0 +1,107 @@
+//! Release: chunks that are written become due entries and messages, no more at once than the endpoint can take.
+
+use std::time::Duration;
+
+use fanhook_core::{chunk::{ChunkId, RECIPIENTS_PER_CHUNK}, time::Millis};
+
+use crate::{
+    StoreResult,
+    chunks::Fenced,
+    counters,
+    due::{self, Due, Subject},
+    endpoints::Endpoint,
+    parts::{self, Part},
+    ports::{Message, Queue, Table},
+    runs::Run,
+};
+
+/// Chunks of one run that are outstanding at most where its endpoint has no limit: a million recipients.
+pub const WINDOW: u64 = 2_000;
+
+/// Chunks that one call releases at most.
+const STEP: u32 = 200;
+
+/// Where released chunks go.
+#[derive(Clone, Copy)]
+pub struct Release<'a> {
+    /// The ledger.
+    pub ledger: &'a dyn Table,
+    /// The queue of `deliver`.
+    pub queue: &'a dyn Queue,
+    /// How far ahead of a message its due entry is.
+    pub due_ahead: Duration,
+}
+
+impl Release<'_> {
+    /// Releases what the window of a live run leaves room for, going round its parts. Answers the number of chunks.
+    ///
+    /// For each step: due entries, then messages, then the part's cursor. A crash between doubles a message and loses none.
+    pub async fn release(&self, run: &Run, endpoint: &Endpoint, now: Millis) -> StoreResult<u64> {
+        if !run.state.is_live() || endpoint.parked {
+            return Ok(0);
+        }
+        let mut parts = parts::list(self.ledger, run.id).await?;
+        let done = counters::read(self.ledger, run.id).await?.done_chunks;
+        let released: u64 = parts.iter().map(|part| u64::from(part.released)).sum();
+        let rate = endpoint.settings.requests_per_second;
+        let mut room = window(rate).saturating_sub(released.saturating_sub(done));
+        let mut total = 0;
+        while room > 0 {
+            let mut moved = false;
+            for part in &mut parts {
+                let ready = part.commit.chunks.saturating_sub(part.released);
+                let count = ready.min(STEP).min(u32::try_from(room).unwrap_or(u32::MAX));
+                if count == 0 {
+                    continue;
+                }
+                if self.step(run, part, count, spread(rate), now).await? == Fenced::Lost {
+                    // Somebody else releases this part at the moment.
+                    return Ok(total);
+                }
+                part.released += count;
+                room -= u64::from(count);
+                total += u64::from(count);
+                moved = true;
+            }
+            if !moved {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    async fn step(&self, run: &Run, part: &Part, count: u32, spread: Duration, now: Millis) -> StoreResult<Fenced> {
+        let ids: Vec<ChunkId> = (part.released..part.released + count)
+            .map(|chunk| ChunkId { run: run.id, part: part.part, chunk })
+            .collect();
+        let delay = |at: usize| {
+            let share = spread.as_secs() * at as u64 / u64::from(count);
+            Duration::from_secs(share)
+        };
+        let entries: Vec<Due> = ids
+            .iter()
+            .enumerate()
+            .map(|(at, &id)| Due { subject: Subject::Chunk(id), at: now + delay(at) + self.due_ahead, sent: Some(now) })
+            .collect();
+        due::file(self.ledger, &entries).await?;
+        self.queue.send(ids.iter().enumerate().map(|(at, id)| message(id, run, delay(at))).collect()).await?;
+        parts::set_released(self.ledger, part, part.released, part.released + count).await
+    }
+}
+
+/// The message that wakes `deliver` up for a chunk.
+pub fn message(id: &ChunkId, run: &Run, delay: Duration) -> Message {
+    // A struct of strings and numbers always serializes.
+    let body = serde_json::to_string(id).unwrap_or_default();
+    Message { body, delay, group: run.workspace.to_string() }
+}
+
+/// Chunks that may be outstanding: a minute's worth of a limited endpoint, and at least two.
+fn window(rate: Option<u32>) -> u64 {
+    rate.map_or(WINDOW, |rate| (u64::from(rate) * 60).div_ceil(RECIPIENTS_PER_CHUNK as u64).clamp(2, WINDOW))
+}
+
+/// Time that the messages of one step are spread over.
+fn spread(rate: Option<u32>) -> Duration {
+    if rate.is_some() { Duration::from_secs(50) } else { Duration::ZERO }
+}
