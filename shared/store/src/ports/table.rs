@@ -40,6 +40,8 @@ pub enum Condition {
     AtMost(&'static str, u64),
     /// The attribute is a number and is at least this.
     AtLeast(&'static str, u64),
+    /// The attribute does not exist, or is a map whose number `updated` is at most this. The name is data, as in [`Update`].
+    NotNewer(String, u64),
 }
 
 /// A change of one attribute.
