@@ -1,5 +1,7 @@
 //! Parts of a run's audience: one file each, worked by one worker at a time.
 
+use std::time::Duration;
+
 use fanhook_core::{
     chunk::Part as Number,
     id::{RunId, UploadId},
@@ -12,7 +14,8 @@ use crate::{
     chunks::Fenced,
     item::{Attributes, decode, encode, number, text},
     keys,
-    ports::{Change, Condition, Conditional, Item, Query, Table, Update, Write},
+    ports::{Change, Condition, Conditional, Item, Message, Query, Table, Update, Write},
+    runs::Run,
 };
 
 /// How far a part's file is turned into chunks.
@@ -84,6 +87,9 @@ pub struct Part {
     pub commit: Commit,
     /// Chunks released so far.
     pub released: u32,
+    /// Chunks of a closing run that are known to be done, from the first on.
+    #[serde(default)]
+    pub closed: u32,
     /// When the row may be deleted, in seconds of Unix time.
     pub expires: u64,
 }
@@ -105,6 +111,7 @@ impl Part {
             fence: 0,
             commit: Commit::default(),
             released: 0,
+            closed: 0,
             expires,
         }
     }
@@ -238,18 +245,6 @@ pub async fn give_back(ledger: &dyn Table, part: &Part) -> StoreResult<Fenced> {
     fenced(ledger, part, update).await
 }
 
-/// Stops a part that nobody works; its run was cancelled or expired.
-pub async fn stop(ledger: &dyn Table, part: &Part, now: Millis) -> StoreResult<Fenced> {
-    let free = Condition::Any(vec![Condition::Missing("owner"), Condition::AtMost("lease", now.0)]);
-    let condition = Condition::All(vec![Condition::Equals("state", text("open")), free]);
-    let update = Update::default().set("state", text("stopped")).with("fence", Change::Add(1)).with("owner", Change::Remove);
-    let write = Write::Update(keys::part(part.run, part.part), update);
-    Ok(match ledger.write(write, Some(condition)).await? {
-        Conditional::Done(_) => Fenced::Held,
-        Conditional::Failed(_) => Fenced::Lost,
-    })
-}
-
 /// Moves the release cursor `from` one place `to` another. Lost: somebody else moved it.
 pub async fn set_released(ledger: &dyn Table, part: &Part, from: u32, to: u32) -> StoreResult<Fenced> {
     let update = Update::default().set("released", number(to));
@@ -259,6 +254,13 @@ pub async fn set_released(ledger: &dyn Table, part: &Part, from: u32, to: u32) -
         Conditional::Done(_) => Fenced::Held,
         Conditional::Failed(_) => Fenced::Lost,
     })
+}
+
+/// Saves how far the chunks of a closing run are known to be done.
+pub async fn set_closed(ledger: &dyn Table, part: &Part, to: u32) -> StoreResult<()> {
+    let update = Update::default().set("closed", number(to));
+    let write = Write::Update(keys::part(part.run, part.part), update);
+    ledger.write(write, Some(Condition::Present)).await.map(|_| ())
 }
 
 /// Opens a failed part again, with another upload of the same audience; its commit point stays, its entity tag is forgotten.
@@ -274,4 +276,10 @@ pub async fn reopen(ledger: &dyn Table, part: &Part, upload: UploadId) -> StoreR
         Conditional::Done(_) => Fenced::Held,
         Conditional::Failed(_) => Fenced::Lost,
     })
+}
+
+/// The message that wakes `fanout` up for a part: `{"run":"run_…","part":0}`.
+pub fn message(run: &Run, part: Number) -> Message {
+    let body = format!("{{\"run\":\"{}\",\"part\":{part}}}", run.id);
+    Message { body, delay: Duration::ZERO, group: run.workspace.to_string() }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanhook_core::{chunk::{ChunkId, RECIPIENTS_PER_CHUNK}, time::Millis};
+use fanhook_core::{chunk::{ChunkId, RECIPIENTS_PER_CHUNK}, run::RunState, time::Millis};
 
 use crate::{
     StoreResult,
@@ -33,17 +33,17 @@ pub struct Release<'a> {
 }
 
 impl Release<'_> {
-    /// Releases what the window of a live run leaves room for, going round its parts. Answers the number of chunks.
+    /// Releases what the window of a running run leaves room for, going round its parts. Answers the number of chunks.
     ///
     /// For each step: due entries, then messages, then the part's cursor. A crash between doubles a message and loses none.
-    pub async fn release(&self, run: &Run, endpoint: &Endpoint, now: Millis) -> StoreResult<u64> {
-        if !run.state.is_live() || endpoint.parked {
+    pub async fn release(&self, run: &Run, endpoint: Option<&Endpoint>, now: Millis) -> StoreResult<u64> {
+        if run.state != RunState::Running {
             return Ok(0);
         }
         let mut parts = parts::list(self.ledger, run.id).await?;
         let done = counters::read(self.ledger, run.id).await?.done_chunks;
         let released: u64 = parts.iter().map(|part| u64::from(part.released)).sum();
-        let rate = endpoint.settings.requests_per_second;
+        let rate = endpoint.and_then(|endpoint| endpoint.settings.requests_per_second);
         let mut room = window(rate).saturating_sub(released.saturating_sub(done));
         let mut total = 0;
         while room > 0 {
