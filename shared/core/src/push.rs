@@ -1,7 +1,10 @@
 //! A push: a webhook, a value for each parameter, and the ID type to send.
 
+mod check;
+
 use std::collections::BTreeMap;
 
+pub use check::{MAX_DEFAULT, MAX_TAG_NAME, MAX_VARIABLES};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{IdTypeCode, Name, PushId, WebhookId, WorkspaceId};

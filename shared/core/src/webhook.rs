@@ -1,7 +1,13 @@
 //! A webhook: the configuration of an endpoint by an administrator.
 
+mod check;
+mod header;
+mod port;
+
 use std::time::Duration;
 
+pub(crate) use check::check_name;
+pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{IdTypeCode, Name, WebhookId, WorkspaceId};
@@ -10,8 +16,18 @@ use crate::id::{IdTypeCode, Name, WebhookId, WorkspaceId};
 pub const MAX_PARAMETERS: usize = 50;
 /// Largest template of a body, in bytes.
 pub const MAX_BODY_TEMPLATE: usize = 64 * 1024;
+/// Largest template of a URL, in bytes.
+pub const MAX_URL_TEMPLATE: usize = 4 * 1024;
+/// Largest template of a header's value, in bytes.
+pub const MAX_HEADER_TEMPLATE: usize = 4 * 1024;
 /// Most static headers.
 pub const MAX_HEADERS: usize = 50;
+/// Largest rendered body, in bytes; a larger one gives the outcome `too_large`, as does a larger URL or header.
+pub const MAX_BODY: usize = 256 * 1024;
+/// Largest rendered URL, in bytes.
+pub const MAX_URL: usize = 8 * 1024;
+/// Largest rendered value of a header, in bytes.
+pub const MAX_HEADER_VALUE: usize = 8 * 1024;
 /// Longest deadline of one request.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -136,6 +152,26 @@ pub enum Body {
     },
     /// No body (`GET`, `DELETE`).
     None {},
+}
+
+impl Body {
+    /// The template, empty where there is no body.
+    pub fn template(&self) -> &str {
+        match self {
+            Self::Json { template } | Self::Form { template } | Self::Text { template } => template,
+            Self::None {} => "",
+        }
+    }
+
+    /// The content type that is sent, unless a header names another one of this kind.
+    pub fn content_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Json { .. } => Some("application/json"),
+            Self::Form { .. } => Some("application/x-www-form-urlencoded"),
+            Self::Text { .. } => Some("text/plain; charset=utf-8"),
+            Self::None {} => None,
+        }
+    }
 }
 
 /// A named, typed value that the webhook's content expects, written `{name}`.

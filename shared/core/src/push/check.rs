@@ -1,0 +1,145 @@
+//! What a push must fulfil before it is saved.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
+use crate::fault::{Fault, nearest};
+use crate::id::{IdTypeCode, Name};
+use crate::template::{Program, Skeleton, Value, parse_value};
+use crate::webhook::{Parameter, Webhook, check_name};
+
+/// Most variables of one push.
+pub const MAX_VARIABLES: usize = 100;
+/// Longest name of a tag, in bytes.
+pub const MAX_TAG_NAME: usize = 256;
+/// Longest default of a variable, in bytes.
+pub const MAX_DEFAULT: usize = 4096;
+
+impl Push {
+    /// All faults of a push through `webhook`, each under its field's path.
+    pub fn check(&self, webhook: &Webhook) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        check_name("name", &self.name, &mut faults);
+        faults.extend(self.content.check(webhook).into_iter().map(|fault| fault.within("content")));
+        faults
+    }
+}
+
+impl PushContent {
+    /// All faults of a push's content through `webhook`, each under its field's path.
+    pub fn check(&self, webhook: &Webhook) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.check_id_types(&webhook.id_types, &mut faults);
+        self.check_variables(&mut faults);
+        let values = self.parse_values(&webhook.content.parameters);
+        faults.extend(values.err().unwrap_or_default());
+        if faults.is_empty()
+            && let Ok(skeleton) = Skeleton::parse(&webhook.content)
+        {
+            faults.extend(Program::fill(&skeleton, self).err().unwrap_or_default());
+        }
+        faults
+    }
+
+    fn check_id_types(&self, allowed: &[IdTypeCode], faults: &mut Vec<Fault>) {
+        if self.id_types.is_empty() {
+            faults.push(Fault::new("id_types", "a push sends one ID type, or the first that a user has of several"));
+        }
+        let mut seen = HashSet::new();
+        for (index, code) in self.id_types.iter().enumerate() {
+            let field = format!("id_types[{index}]");
+            if !seen.insert(code) {
+                faults.push(Fault::new(&field, format!("`{code}` is named twice")));
+            }
+            if !allowed.contains(code) {
+                let names: Vec<_> = allowed.iter().map(|code| format!("`{code}`")).collect();
+                let hint = format!("it takes {}", names.join(", "));
+                faults.push(Fault::new(field, format!("the webhook does not take the ID type `{code}`")).hint(hint));
+            }
+        }
+    }
+
+    fn check_variables(&self, faults: &mut Vec<Fault>) {
+        if self.variables.len() > MAX_VARIABLES {
+            faults.push(Fault::new("variables", format!("a push has at most {MAX_VARIABLES} variables")));
+            return;
+        }
+        let mut seen = HashSet::new();
+        for (index, variable) in self.variables.iter().enumerate() {
+            let field = format!("variables[{index}]");
+            if !seen.insert(&variable.name) {
+                let detail = format!("`{}` is declared already", variable.name);
+                faults.push(Fault::new(format!("{field}.name"), detail));
+            }
+            faults.extend(check_variable(variable).into_iter().map(|fault| fault.within(&field)));
+        }
+    }
+
+    /// The value of each of the webhook's parameters, in their order.
+    ///
+    /// # Errors
+    /// All faults of values and of how variables are used.
+    pub(crate) fn parse_values(&self, parameters: &[Parameter]) -> Result<Vec<Value>, Vec<Fault>> {
+        let mut faults = Vec::new();
+        self.check_known(parameters, &mut faults);
+        // What is used is known only where every value could be read.
+        let mut readable = faults.is_empty();
+        let mut used = BTreeSet::new();
+        let mut values = Vec::with_capacity(parameters.len());
+        for parameter in parameters {
+            let field = format!("values.{}", parameter.name);
+            let text = self.values.get(&parameter.name).map_or("", String::as_str);
+            if text.is_empty() && parameter.required {
+                faults.push(Fault::new(&field, format!("`{}` is required", parameter.name)));
+            }
+            match parse_value(text, parameter, &self.variables) {
+                Ok(value) => {
+                    used.extend(value.variables());
+                    values.push(value);
+                }
+                Err(found) => {
+                    readable = false;
+                    faults.extend(found.into_iter().map(|fault| fault.within(&field)));
+                }
+            }
+        }
+        if readable {
+            let unused = (0..self.variables.len()).filter(|index| !used.contains(index));
+            faults.extend(unused.map(|index| {
+                let name = &self.variables[index].name;
+                let hint = format!("write `${{{name}}}` in a text value, or remove it");
+                Fault::new(format!("variables[{index}].name"), format!("no value uses `{name}`")).hint(hint)
+            }));
+        }
+        if faults.is_empty() { Ok(values) } else { Err(faults) }
+    }
+
+    fn check_known(&self, parameters: &[Parameter], faults: &mut Vec<Fault>) {
+        let known = || parameters.iter().map(|parameter| parameter.name.as_str());
+        for name in self.values.keys().map(Name::as_str).filter(|name| !known().any(|known| known == *name)) {
+            let fault = Fault::new(format!("values.{name}"), format!("the webhook has no parameter `{name}`"));
+            faults.push(match nearest(name, known()) {
+                Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+        }
+    }
+}
+
+fn check_variable(variable: &Variable) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let VariableSource::Tag(tag) = &variable.source;
+    if tag.is_empty() || tag.len() > MAX_TAG_NAME || tag.chars().any(char::is_control) {
+        let detail = format!("the name of a tag has 1 to {MAX_TAG_NAME} bytes and no control characters");
+        faults.push(Fault::new("source.tag", detail));
+    }
+    if let WhenEmpty::Default(text) = &variable.when_empty {
+        if text.is_empty() {
+            faults.push(Fault::new("when_empty.default", "a default is not empty").hint("choose `blank`"));
+        }
+        if text.len() > MAX_DEFAULT {
+            faults.push(Fault::new("when_empty.default", format!("a default has at most {MAX_DEFAULT} bytes")));
+        }
+    }
+    faults
+}

@@ -1,0 +1,50 @@
+//! The template language: `{parameter}` in a webhook's content, `${variable}` in a push's values.
+//!
+//! A webhook's content (URL, header values, body) is parsed once, each part by the rules of its own format, into
+//! literal text and holes that know how to escape what they take ([`Skeleton`]). With a push's values it becomes a
+//! [`Program`]: values that never change are escaped and merged into the literals, and what is left are slots for
+//! the ID and for the user's tags. Rendering one user is one pass over that list into buffers that are used again.
+//!
+//! # What a value can and cannot do
+//!
+//! | where | escape | what no value can change |
+//! | --- | --- | --- |
+//! | JSON string | `"`, `\` and control characters | the document's structure; a key never meets another of its object |
+//! | URL path | all but RFC 3986 unreserved as `%XX` | origin, number of segments |
+//! | URL query, form body | all but RFC 3986 unreserved as `%XX` | number of pairs; a key never meets another |
+//! | header value | all but visible ASCII and space, and `%`, as `%XX` | the header's line |
+//! | text | none | |
+//!
+//! Two things no escape can keep: a path segment that consists of nothing but dots (URL parsers read `%2e%2e` as
+//! `..` too), and one that is empty. So a user whose values would make one is not sent to ([`Unrendered`]).
+//! Values are never expanded again: a tag that holds `{id}` or `${name}` stays that text.
+//!
+//! # Syntax
+//!
+//! `{{` and `}}` are literal braces, `$${` in a push's value is a literal `${`. In a JSON body placeholders stand
+//! inside strings; braces outside strings are JSON's own and are not doubled. A string that is exactly one
+//! placeholder of a numeric parameter becomes that number, or `null` where an optional one has no value.
+
+mod address;
+mod compile;
+mod escape;
+mod json;
+mod pairs;
+mod parse;
+mod render;
+mod skeleton;
+mod text;
+mod value;
+
+#[cfg(test)]
+mod properties;
+
+pub use compile::Program;
+pub use render::{Rendered, Unrendered, Values};
+pub use skeleton::Skeleton;
+
+/// Names that the language itself defines, so that no parameter may take them.
+pub const BUILT_IN: [&str; 4] = ["id", "id_type", "delivery_id", "receipt"];
+
+pub(crate) use address::origin;
+pub(crate) use value::{Value, parse as parse_value};

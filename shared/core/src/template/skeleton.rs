@@ -1,0 +1,66 @@
+//! A webhook's content, parsed: what is known before any push gives it values.
+
+use super::address::{self, Address};
+use super::parse::Template;
+use super::{json, pairs, text};
+use crate::fault::Fault;
+use crate::webhook::{Body, Content, Method, Parameter};
+
+/// A parsed content; [`Program::compile`](super::Program::compile) fills in a push's values.
+#[derive(Clone, Debug)]
+pub struct Skeleton {
+    pub(super) method: Method,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) address: Address,
+    /// Names in lower case, `content-type` among them where there is a body.
+    pub(super) headers: Vec<(String, Template)>,
+    pub(super) body: Template,
+}
+
+impl Skeleton {
+    /// Parses all templates of a content.
+    ///
+    /// # Errors
+    /// All faults of all templates, each under its field's path in the content.
+    pub fn parse(content: &Content) -> Result<Self, Vec<Fault>> {
+        let parameters = &content.parameters;
+        let mut faults = Vec::new();
+        let address = keep(address::parse(&content.url, parameters), "url", &mut faults);
+        let mut headers = Vec::with_capacity(content.headers.len() + 1);
+        for (index, header) in content.headers.iter().enumerate() {
+            let field = format!("headers[{index}].value");
+            if let Some(value) = keep(text::parse_header(&header.value, parameters), &field, &mut faults) {
+                headers.push((header.name.to_ascii_lowercase(), value));
+            }
+        }
+        let body = match &content.body {
+            Body::Json { template } => json::parse(template, parameters),
+            Body::Form { template } => pairs::parse(template, parameters),
+            Body::Text { template } => text::parse(template, parameters),
+            Body::None {} => Ok(Template::default()),
+        };
+        let body = keep(body, "body.template", &mut faults);
+        if let Some(content_type) = content.body.content_type()
+            && !headers.iter().any(|(name, _)| name == "content-type")
+        {
+            let mut value = Template::default();
+            value.literal(content_type);
+            headers.push(("content-type".to_owned(), value));
+        }
+        match (address, body) {
+            (Some(address), Some(body)) if faults.is_empty() => {
+                Ok(Self { method: content.method, parameters: parameters.clone(), address, headers, body })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    /// Scheme, host and port of every request, as a URL parser normalises them.
+    pub fn origin(&self) -> &::url::Url {
+        &self.address.origin
+    }
+}
+
+fn keep<T>(parsed: Result<T, Vec<Fault>>, field: &str, faults: &mut Vec<Fault>) -> Option<T> {
+    parsed.map_err(|found| faults.extend(found.into_iter().map(|fault| fault.within(field)))).ok()
+}

@@ -1,0 +1,170 @@
+//! What a webhook must fulfil before it is saved.
+
+use std::collections::HashSet;
+
+use url::Host;
+
+use super::header::check_header;
+use super::{
+    Body, Content, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS, MAX_URL_TEMPLATE, Method,
+    RetryPolicy, Webhook, port,
+};
+use crate::fault::Fault;
+use crate::template::{BUILT_IN, Skeleton, origin};
+
+/// Longest name of a webhook or a push and of what marketers read, in characters.
+pub const MAX_NAME: usize = 100;
+/// Longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 1000;
+/// Longest time that a failed request is tried again, in seconds.
+pub const MAX_GIVE_UP_AFTER: u64 = 30 * 24 * 60 * 60;
+
+/// Whether a host and port may be called; the error tells a person why not. Where the host is a name, only the name
+/// is judged: its addresses are, when it is dialled.
+pub type AddressRule<'a> = dyn Fn(Host<&str>, u16) -> Result<(), String> + 'a;
+
+/// What the deployment allows.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Whether `http` is allowed beside `https`.
+    pub allow_http: bool,
+    /// Which hosts and ports may be called.
+    pub address: &'a AddressRule<'a>,
+}
+
+impl Webhook {
+    /// All faults of a webhook, each under its field's path.
+    pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        check_name("name", &self.name, &mut faults);
+        if self.description.chars().count() > MAX_DESCRIPTION {
+            faults.push(Fault::new("description", format!("a description has at most {MAX_DESCRIPTION} characters")));
+        }
+        faults.extend(self.content.check(rules).into_iter().map(|fault| fault.within("content")));
+        if self.id_types.is_empty() {
+            faults.push(Fault::new("id_types", "a webhook takes at least one ID type"));
+        }
+        let mut seen = HashSet::new();
+        for (index, code) in self.id_types.iter().enumerate().filter(|(_, code)| !seen.insert(*code)) {
+            faults.push(Fault::new(format!("id_types[{index}]"), format!("`{code}` is named twice")));
+        }
+        faults.extend(self.limits.check().into_iter().map(|fault| fault.within("limits")));
+        faults.extend(self.retry.check().into_iter().map(|fault| fault.within("retry")));
+        faults
+    }
+}
+
+impl Limits {
+    /// All faults of the limits.
+    pub fn check(&self) -> Vec<Fault> {
+        let zero = self.requests_per_second == Some(0);
+        let fault = || {
+            let detail = "a limit is at least one request a second";
+            Fault::new("requests_per_second", detail).hint("leave it out for no limit; pause a run to stop it")
+        };
+        zero.then(fault).into_iter().collect()
+    }
+}
+
+impl RetryPolicy {
+    /// All faults of the policy.
+    pub fn check(&self) -> Vec<Fault> {
+        let long = self.give_up_after_seconds > MAX_GIVE_UP_AFTER;
+        let fault =
+            || Fault::new("give_up_after_seconds", format!("at most {MAX_GIVE_UP_AFTER} seconds, which is 30 days"));
+        long.then(fault).into_iter().collect()
+    }
+}
+
+impl Content {
+    /// All faults of a content, each under its field's path.
+    pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.url.len() > MAX_URL_TEMPLATE {
+            faults.push(Fault::new("url", format!("a URL has at most {MAX_URL_TEMPLATE} bytes")));
+        }
+        self.check_origin(rules, &mut faults);
+        self.check_headers(&mut faults);
+        self.check_parameters(&mut faults);
+        if self.body.template().len() > MAX_BODY_TEMPLATE {
+            faults
+                .push(Fault::new("body.template", format!("a body's template has at most {MAX_BODY_TEMPLATE} bytes")));
+        }
+        if matches!(self.method, Method::Get | Method::Delete) && !matches!(self.body, Body::None {}) {
+            let detail = format!("a `{}` request has no body", self.method.as_str());
+            faults.push(Fault::new("body", detail).hint("choose the body `none`, or the method `POST`"));
+        }
+        let deadline = u64::from(self.deadline_seconds);
+        if !(1..=MAX_DEADLINE.as_secs()).contains(&deadline) {
+            let detail = format!("a deadline is 1 to {} seconds", MAX_DEADLINE.as_secs());
+            faults.push(Fault::new("deadline_seconds", detail));
+        }
+        let oversize = self.url.len() > MAX_URL_TEMPLATE || self.body.template().len() > MAX_BODY_TEMPLATE;
+        if !oversize {
+            faults.extend(Skeleton::parse(self).err().unwrap_or_default());
+        }
+        faults
+    }
+
+    /// Checks scheme, host and port; what is no address at all, parsing the template tells.
+    fn check_origin(&self, rules: Rules<'_>, faults: &mut Vec<Fault>) {
+        let Some(origin) = origin(&self.url) else { return };
+        if origin.scheme() == "http" && !rules.allow_http {
+            let hint = "write `https://`; this deployment does not allow `http`";
+            faults.push(Fault::new("url", "a webhook is called by https only").at(&self.url, 0).hint(hint));
+        }
+        let (Some(host), Some(port)) = (origin.host(), origin.port_or_known_default()) else { return };
+        let place = self.url.find("://").map_or(0, |at| at + 3);
+        let refused = port::check(port).and_then(|()| (rules.address)(host, port));
+        if let Err(reason) = refused {
+            faults.push(Fault::new("url", reason).at(&self.url, place));
+        }
+    }
+
+    fn check_headers(&self, faults: &mut Vec<Fault>) {
+        if self.headers.len() > MAX_HEADERS {
+            faults.push(Fault::new("headers", format!("a webhook has at most {MAX_HEADERS} headers")));
+        }
+        let mut seen = HashSet::new();
+        for (index, header) in self.headers.iter().enumerate() {
+            let field = format!("headers[{index}]");
+            faults.extend(check_header(header, &self.body).into_iter().map(|fault| fault.within(&field)));
+            if !seen.insert(header.name.to_ascii_lowercase()) {
+                faults.push(Fault::new(format!("{field}.name"), format!("`{}` is set already", header.name)));
+            }
+        }
+    }
+
+    fn check_parameters(&self, faults: &mut Vec<Fault>) {
+        if self.parameters.len() > MAX_PARAMETERS {
+            faults.push(Fault::new("parameters", format!("a webhook has at most {MAX_PARAMETERS} parameters")));
+        }
+        let mut seen = HashSet::new();
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            let field = format!("parameters[{index}]");
+            let name = parameter.name.as_str();
+            if BUILT_IN.contains(&name) {
+                let detail = format!("`{{{name}}}` is built in");
+                faults.push(Fault::new(format!("{field}.name"), detail).hint("choose another name"));
+            }
+            if !seen.insert(name) {
+                faults.push(Fault::new(format!("{field}.name"), format!("`{name}` is a parameter already")));
+            }
+            if parameter.display_name.chars().count() > MAX_NAME {
+                let detail = format!("a display name has at most {MAX_NAME} characters");
+                faults.push(Fault::new(format!("{field}.display_name"), detail));
+            }
+        }
+    }
+}
+
+/// Checks the name that people give to a webhook or a push.
+pub(crate) fn check_name(field: &str, name: &str, faults: &mut Vec<Fault>) {
+    let fits = (1..=MAX_NAME).contains(&name.chars().count()) && !name.trim().is_empty();
+    if !fits || name.chars().any(char::is_control) {
+        faults.push(Fault::new(
+            field,
+            format!("a name has 1 to {MAX_NAME} characters, no control characters, and is not blank"),
+        ));
+    }
+}
