@@ -2,6 +2,7 @@
 //!
 //! Each module is one concept. What the outside decides (the time, a random seed) comes in as an argument.
 
+pub mod address;
 pub mod audience;
 pub mod chunk;
 pub mod fault;
