@@ -1,2 +1,31 @@
-//! Stub.
-fn main() {}
+//! `dispatch` on Lambda: started every minute.
+
+use std::{error::Error, sync::Arc};
+
+use dispatch::{Ports, dispatch, plan::Timing};
+use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run::run, telemetry};
+use fanhook_store::aws;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let config = aws::config().await;
+    let (ports, level) = env::read(|env| {
+        let ports = Ports {
+            ledger: Arc::new(aws::DynamoTable::new(&config, env.text("LEDGER_TABLE"))),
+            objects: Arc::new(aws::S3Objects::new(&config, env.text("BUCKET"))),
+            fanout: Arc::new(aws::SqsQueue::new(&config, env.text("FANOUT_QUEUE_URL"))),
+            deliver: Arc::new(aws::SqsQueue::new(&config, env.text("DELIVER_QUEUE_URL"))),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            timing: Timing {
+                stand_still: env.seconds("STAND_STILL_SECONDS"),
+                due_ahead: env.seconds("DUE_AHEAD_SECONDS"),
+            },
+            margin: env.seconds("LEASE_MARGIN_SECONDS"),
+        };
+        (ports, env.level("LOG_LEVEL"))
+    })?;
+    telemetry::start(level);
+    run(async |_: Value, deadline| dispatch(&ports, deadline).await).await
+}
