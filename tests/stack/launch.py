@@ -97,14 +97,14 @@ def mend_http_api():
     handlers = handlers_of("AWS::ApiGatewayV2::Api")
     create, update = handlers["create"], handlers["update"]
 
-    def create_with_body(logical_id, properties, stack):
-        made = create(logical_id, properties, stack)
+    def create_with_body(logical_id, properties, *rest):
+        made = create(logical_id, properties, *rest)
         if properties.get("Body"):
             import_body(made[0], properties["Body"])
         return made
 
-    def update_with_body(physical_id, old, new, stack, logical_id=None):
-        made = update(physical_id, old, new, stack, logical_id)
+    def update_with_body(physical_id, old, new, *rest):
+        made = update(physical_id, old, new, *rest)
         if new.get("Body"):
             import_body(made[0] if isinstance(made, tuple) else made, new["Body"])
         return made

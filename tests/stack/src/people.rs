@@ -1,0 +1,82 @@
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::aws::Aws;
+use crate::deploy::Outputs;
+
+/// Fits every password policy; the user pool exists on this machine only.
+const PASSWORD: &str = "Fanhook-0-local";
+
+/// Someone who may call the API, as the user pool knows them.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their user name.
+    pub name: String,
+    /// The workspaces that they belong to.
+    pub workspaces: Vec<String>,
+    /// Their groups: `organization-admin`, `workspace-admin`, `member`.
+    pub groups: Vec<String>,
+}
+
+impl Person {
+    /// An organization administrator who belongs to one workspace.
+    pub fn organization_admin(workspace: &str) -> Self {
+        Self {
+            name: format!("admin-of-{workspace}"),
+            workspaces: vec![workspace.to_owned()],
+            groups: vec!["organization-admin".to_owned()],
+        }
+    }
+}
+
+/// Makes the person be exactly as described, and signs them in.
+pub(crate) async fn token(aws: &Aws, outputs: &Outputs, person: &Person) -> Result<String> {
+    let pool = Pool { aws, id: &outputs.user_pool_id, user: &person.name };
+    match pool.call("AdminCreateUser", json!({"MessageAction": "SUPPRESS"})).await {
+        Err(error) if !error.to_string().contains("UsernameExistsException") => return Err(error),
+        _ => {}
+    }
+    let workspaces = json!([{"Name": "custom:workspaces", "Value": person.workspaces.join(",")}]);
+    pool.call("AdminUpdateUserAttributes", json!({"UserAttributes": workspaces})).await?;
+    pool.call("AdminSetUserPassword", json!({"Password": PASSWORD, "Permanent": true})).await?;
+    let listed = pool.call("AdminListGroupsForUser", json!({})).await?;
+    let had: Vec<&str> = listed["Groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|group| group["GroupName"].as_str())
+        .collect();
+    for group in had.iter().filter(|group| !person.groups.iter().any(|kept| kept == *group)) {
+        pool.call("AdminRemoveUserFromGroup", json!({"GroupName": group})).await?;
+    }
+    for group in person.groups.iter().filter(|group| !had.contains(&group.as_str())) {
+        pool.call("AdminAddUserToGroup", json!({"GroupName": group})).await?;
+    }
+    let signed_in = aws
+        .call(
+            "AWSCognitoIdentityProviderService.AdminInitiateAuth",
+            &json!({
+                "AuthFlow": "ADMIN_USER_PASSWORD_AUTH",
+                "AuthParameters": {"USERNAME": person.name, "PASSWORD": PASSWORD},
+                "ClientId": outputs.user_pool_client_id,
+                "UserPoolId": outputs.user_pool_id,
+            }),
+        )
+        .await?;
+    let token = signed_in["AuthenticationResult"]["IdToken"].as_str();
+    Ok(token.with_context(|| format!("no ID token in {signed_in}"))?.to_owned())
+}
+
+struct Pool<'a> {
+    aws: &'a Aws,
+    id: &'a str,
+    user: &'a str,
+}
+
+impl Pool<'_> {
+    async fn call(&self, operation: &str, mut input: Value) -> Result<Value> {
+        input["UserPoolId"] = self.id.into();
+        input["Username"] = self.user.into();
+        self.aws.call(&format!("AWSCognitoIdentityProviderService.{operation}"), &input).await
+    }
+}
