@@ -44,6 +44,16 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, item: Item) -> Sto
     serde_dynamo::from_item(item).map_err(|error| StoreError::corrupt(what, error))
 }
 
+/// The whole entity as one attribute of JSON text: for what is read and written whole, and never touched by expressions.
+pub(crate) fn json<T: Serialize>(what: &'static str, entity: &T) -> StoreResult<Value> {
+    serde_json::to_string(entity).map(Value::S).map_err(|error| StoreError::corrupt(what, error))
+}
+
+/// The entity in the attribute `json`.
+pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, item: &Item) -> StoreResult<T> {
+    serde_json::from_str(item.text("json")?).map_err(|error| StoreError::corrupt(what, error))
+}
+
 /// Typed access to an item's attributes; a wrong type is [`StoreError::Corrupt`].
 pub(crate) trait Attributes {
     fn maybe_text(&self, name: &'static str) -> StoreResult<Option<&str>>;

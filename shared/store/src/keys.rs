@@ -2,7 +2,7 @@
 
 use fanhook_core::{
     chunk::{ChunkId, Part},
-    id::{IdTypeCode, PushId, Qaid, RunId, UploadId, WebhookId, WorkspaceId},
+    id::{PushId, Qaid, RunId, UploadId, WebhookId, WorkspaceId},
 };
 
 use crate::ports::Key;
@@ -93,14 +93,19 @@ pub fn workspace(workspace: &WorkspaceId) -> String {
     format!("workspace#{workspace}")
 }
 
-/// An ID type.
-pub fn id_type(of: &WorkspaceId, code: &IdTypeCode) -> Key {
-    key(workspace(of), format!("id-type#{code}"))
+/// A workspace's ID types, one list, so that rules of the whole list hold under concurrent writes.
+pub fn id_types(of: &WorkspaceId) -> Key {
+    key(workspace(of), "id-types")
+}
+
+/// A workspace's data sources, strongest first.
+pub fn sources(of: &WorkspaceId) -> Key {
+    key(workspace(of), "sources")
 }
 
 /// A webhook as it is now.
 pub fn webhook(of: &WorkspaceId, webhook: WebhookId) -> Key {
-    key(workspace(of), format!("webhook#{webhook}"))
+    key(workspace(of), format!("{WEBHOOKS}{webhook}"))
 }
 
 /// One version of a webhook.
@@ -108,9 +113,14 @@ pub fn webhook_version(of: &WorkspaceId, webhook: WebhookId, version: u32) -> Ke
     key(format!("webhook-versions#{of}#{webhook}"), format!("{version:010}"))
 }
 
+/// Beginning of the sort keys of a workspace's webhooks.
+pub(crate) const WEBHOOKS: &str = "webhook#";
+/// Beginning of the sort keys of a workspace's pushes.
+pub(crate) const PUSHES: &str = "push#";
+
 /// A push.
 pub fn push(of: &WorkspaceId, push: PushId) -> Key {
-    key(workspace(of), format!("push#{push}"))
+    key(workspace(of), format!("{PUSHES}{push}"))
 }
 
 /// A name that is taken in a workspace, by the SHA-256 of it in hex; `kind` as in `webhook`.
@@ -147,7 +157,12 @@ pub fn outcome(workspace: &WorkspaceId, id: &ChunkId, pass: u64) -> String {
     format!("{}{:05}-{:010}-{pass:05}.ndjson.gz", outcomes(workspace, id.run), id.part, id.chunk)
 }
 
+/// Prefix of the reports on one file.
+pub fn reports(workspace: &WorkspaceId, upload: UploadId) -> String {
+    format!("reports/{workspace}/{upload}/")
+}
+
 /// Bad rows of one file, a segment (or piece of an import) an object.
 pub fn report(workspace: &WorkspaceId, upload: UploadId, scope: &str, piece: u32) -> String {
-    format!("reports/{workspace}/{upload}/{scope}/{piece:06}.ndjson")
+    format!("{}{scope}/{piece:06}.ndjson", reports(workspace, upload))
 }

@@ -16,12 +16,14 @@ pub mod counters;
 pub mod due;
 pub mod endpoints;
 pub mod id_types;
-pub mod idempotency;
+pub mod outcomes;
 pub mod parts;
 pub mod profiles;
 pub mod pushes;
 pub mod release;
 pub mod runs;
+pub mod segments;
+pub mod sources;
 pub mod uploads;
 pub mod webhooks;
 
