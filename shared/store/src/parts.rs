@@ -42,6 +42,9 @@ pub struct Commit {
     pub segment_fence: u64,
     /// Chunks written.
     pub chunks: u32,
+    /// Of those, the last ones whose rows may not be there yet: not to be released.
+    #[serde(default)]
+    pub unwritten: u32,
     /// Recipients written.
     pub recipients: u64,
     /// Lines read, from 1 in errors.
@@ -207,6 +210,7 @@ fn committed(part: &Part) -> Update {
         .set("segments", number(commit.segments))
         .set("segment_fence", number(commit.segment_fence))
         .set("chunks", number(commit.chunks))
+        .set("unwritten", number(commit.unwritten))
         .set("recipients", number(commit.recipients))
         .set("lines", number(commit.lines))
         .set("bad_rows", number(commit.bad_rows))

@@ -49,7 +49,7 @@ impl Release<'_> {
         while room > 0 {
             let mut moved = false;
             for part in &mut parts {
-                let ready = part.commit.chunks.saturating_sub(part.released);
+                let ready = part.commit.chunks.saturating_sub(part.commit.unwritten + part.released);
                 let count = ready.min(STEP).min(u32::try_from(room).unwrap_or(u32::MAX));
                 if count == 0 {
                     continue;
