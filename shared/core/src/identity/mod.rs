@@ -1,0 +1,15 @@
+//! Who a user is to the receiving system: ID types, profiles from several sources, and the ID that is sent.
+
+mod choose;
+mod normalise;
+mod phone;
+mod profile;
+mod stored;
+mod types;
+
+pub use choose::{Chooser, MAX_IDS, SentId};
+pub use normalise::Normaliser;
+pub use phone::DialPlan;
+pub use profile::{Merged, Profile, Source};
+pub use stored::{IdValue, StoredId};
+pub use types::{IdType, MAX_MAPPED, MAX_TYPES, check, presets};

@@ -1,0 +1,50 @@
+//! The one form of an ID, in which it is sent and hashed.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DialPlan, phone};
+
+/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, without the angle brackets).
+const MAX_EMAIL: usize = 254;
+
+/// How a value is brought into its one form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normaliser {
+    /// Left as it is.
+    #[default]
+    None,
+    /// White space around it taken off.
+    Trim,
+    /// An e-mail address, trimmed, in lower case.
+    Email,
+    /// A phone number as E.164, `+` and 8 to 15 digits.
+    Phone,
+}
+
+impl Normaliser {
+    /// The value in its one form; none where it is no value of this kind.
+    pub fn apply<'a>(self, text: &'a str, plan: Option<&DialPlan>) -> Option<Cow<'a, str>> {
+        match self {
+            Self::None => Some(text).filter(|text| !text.is_empty()).map(Cow::Borrowed),
+            Self::Trim => Some(text.trim()).filter(|text| !text.is_empty()).map(Cow::Borrowed),
+            Self::Email => email(text.trim()),
+            Self::Phone => phone::e164(text, plan),
+        }
+    }
+}
+
+/// An address with a local part and a domain, none of which holds white space or a second `@`.
+fn email(text: &str) -> Option<Cow<'_, str>> {
+    let (local, domain) = text.split_once('@')?;
+    let part = |text: &str| {
+        !text.is_empty() && !text.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control())
+    };
+    if text.len() > MAX_EMAIL || !part(local) || !part(domain) {
+        return None;
+    }
+    let lower = text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+    Some(if lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) })
+}

@@ -1,0 +1,114 @@
+//! The ID types of a workspace.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DialPlan, Normaliser};
+use crate::{fault::Fault, id::IdTypeCode};
+
+/// Most ID types that a workspace may have.
+pub const MAX_TYPES: usize = 50;
+/// Most ID types that may take part in ID mapping.
+pub const MAX_MAPPED: usize = 5;
+/// Longest display name, in characters.
+const MAX_DISPLAY_NAME: usize = 100;
+
+/// A kind of ID that users are known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdType {
+    /// What files, profiles and pushes call it, as in `MOBILE`.
+    pub code: IdTypeCode,
+    /// What people read, 1 to 100 characters.
+    pub display_name: String,
+    /// Smaller is stronger; unique in the workspace.
+    pub priority: u32,
+    /// Only enabled types can be sent.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// Whether users can be looked up by it.
+    #[serde(default)]
+    pub in_mapping: bool,
+    /// How a value is brought into its one form before it is sent or hashed.
+    #[serde(default)]
+    pub normaliser: Normaliser,
+    /// For `phone`: how numbers without a calling code are dialled; none: only numbers that begin with `+` or `00` are accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dial_plan: Option<DialPlan>,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// The ID types that a new workspace starts with.
+pub fn presets() -> Vec<IdType> {
+    use Normaliser::{Email, None, Phone, Trim};
+    let rows = [
+        ("ONEID", "OneID", true, None),
+        ("MOBILE", "Mobile phone", true, Phone),
+        ("EMAIL", "E-mail", true, Email),
+        ("UNION_ID", "WeChat UnionID", true, Trim),
+        ("OPEN_ID", "WeChat OpenID", true, Trim),
+        ("TAOBAO_ID", "Taobao ID", false, Trim),
+        ("ALIPAY_ID", "Alipay ID", false, Trim),
+        ("IDFA", "IDFA (iOS)", false, Trim),
+        ("OAID", "OAID (Android)", false, Trim),
+        ("IMEI", "IMEI", false, Trim),
+        ("MAC", "MAC address", false, Trim),
+    ];
+    let types = (1..).zip(rows).filter_map(|(priority, (code, display_name, in_mapping, normaliser))| {
+        let (code, display_name) = (code.parse().ok()?, display_name.to_owned());
+        Some(IdType {
+            code,
+            display_name,
+            priority,
+            enabled: true,
+            in_mapping,
+            normaliser,
+            dial_plan: Option::None,
+        })
+    });
+    types.collect()
+}
+
+/// Checks a workspace's list of ID types as a whole.
+pub fn check(types: &[IdType]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if types.len() > MAX_TYPES {
+        faults.push(Fault::new("", format!("{} ID types; at most {MAX_TYPES} are allowed", types.len())));
+    }
+    let mapped = types.iter().filter(|id_type| id_type.in_mapping).count();
+    if mapped > MAX_MAPPED {
+        let detail = format!("{mapped} ID types have `in_mapping`; at most {MAX_MAPPED} may");
+        faults.push(Fault::new("", detail).hint("leave it to the types that users are looked up by"));
+    }
+    let (mut codes, mut priorities) = (HashMap::new(), HashMap::new());
+    for (index, id_type) in types.iter().enumerate() {
+        if let Some(first) = codes.insert(&id_type.code, index) {
+            let detail = format!("`{}` is already the code of [{first}]", id_type.code);
+            faults.push(Fault::new(format!("[{index}].code"), detail));
+        }
+        if let Some(first) = priorities.insert(id_type.priority, index) {
+            let detail = format!("{} is already the priority of [{first}]", id_type.priority);
+            faults.push(
+                Fault::new(format!("[{index}].priority"), detail)
+                    .hint("give each type a priority of its own"),
+            );
+        }
+        let name = id_type.display_name.trim().chars().count();
+        if !(1..=MAX_DISPLAY_NAME).contains(&name) {
+            let detail = format!("must be 1 to {MAX_DISPLAY_NAME} characters");
+            faults.push(Fault::new(format!("[{index}].display_name"), detail));
+        }
+        if let Some(plan) = &id_type.dial_plan {
+            let field = format!("[{index}].dial_plan");
+            faults.extend(plan.check().into_iter().map(|fault| fault.within(&field)));
+            if id_type.normaliser != Normaliser::Phone {
+                faults.push(Fault::new(field, "only the normaliser `phone` has a dial plan"));
+            }
+        }
+    }
+    faults
+}
