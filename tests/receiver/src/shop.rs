@@ -1,0 +1,180 @@
+//! What has been seen at each path, and what the next request there is to meet.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+use crate::{
+    answer::Answer,
+    behaviour::{Behaviour, Fate, coupon, fate},
+    http::Request,
+    signature::Verifier,
+};
+
+/// What was seen at one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Requests.
+    pub received: u64,
+    /// Distinct `webhook-id`s that were answered 2xx.
+    pub unique: u64,
+    /// Requests under a `webhook-id` that was answered 2xx before.
+    pub duplicates: u64,
+    /// Requests whose signature did not verify.
+    pub bad_signatures: u64,
+    /// When the first request came, in milliseconds of Unix time; 0 where none did.
+    pub first: u64,
+    /// When the last request came, in milliseconds of Unix time; 0 where none did.
+    pub last: u64,
+    /// Answers by status; those without one are left out.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests by second of Unix time.
+    pub per_second: BTreeMap<u64, u64>,
+}
+
+/// One message of a path.
+#[derive(Default)]
+struct Message {
+    tries: u32,
+    taken: bool,
+    body: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Shop {
+    stats: Stats,
+    messages: HashMap<String, Message>,
+}
+
+/// All paths.
+#[derive(Clone)]
+pub(crate) struct Shops(Arc<Inner>);
+
+struct Inner {
+    verifier: Verifier,
+    keep_bodies: bool,
+    shops: Mutex<BTreeMap<String, Shop>>,
+}
+
+impl Shops {
+    pub(crate) fn new(verifier: Verifier, keep_bodies: bool) -> Self {
+        Self(Arc::new(Inner { verifier, keep_bodies, shops: Mutex::default() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shop>> {
+        self.0.shops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self, path: &str) -> Stats {
+        self.lock().get(path).map(|shop| shop.stats.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn all_stats(&self) -> BTreeMap<String, Stats> {
+        self.lock().iter().map(|(path, shop)| (path.clone(), shop.stats.clone())).collect()
+    }
+
+    pub(crate) fn taken(&self, path: &str) -> HashMap<String, Vec<u8>> {
+        let shops = self.lock();
+        let messages = shops.get(path).into_iter().flat_map(|shop| &shop.messages);
+        messages
+            .filter(|(_, message)| message.taken)
+            .map(|(id, message)| (id.clone(), message.body.clone()))
+            .collect()
+    }
+
+    pub(crate) fn forget(&self, path: &str) {
+        self.lock().remove(path);
+    }
+
+    /// Counts a request and says what it meets.
+    pub(crate) fn meet(&self, request: &Request<'_>) -> Answer {
+        if request.method == "GET"
+            && let Some(path) = request.path.strip_prefix("/stats")
+        {
+            return if path.is_empty() {
+                Answer::json(200, &self.all_stats())
+            } else {
+                Answer::json(200, &self.stats(path))
+            };
+        }
+        let Some(behaviour) = Behaviour::of(request.path) else {
+            return Answer::json(404, &"no behaviour of that name");
+        };
+        let now = now();
+        let (id, body) = (request.id, request.body);
+        let genuine = self.0.verifier.verify(id, request.timestamp, request.signatures, body, now.as_secs());
+
+        let mut shops = self.lock();
+        if !shops.contains_key(request.path) {
+            shops.insert(request.path.to_owned(), Shop::default());
+        }
+        let Some(shop) = shops.get_mut(request.path) else { return Answer::Close };
+        shop.stats.see(now);
+        shop.stats.bad_signatures += u64::from(!genuine);
+        if !shop.messages.contains_key(id) {
+            shop.messages.insert(id.to_owned(), Message::default());
+        }
+        let Some(message) = shop.messages.get_mut(id) else { return Answer::Close };
+        message.tries += 1;
+        let open = now.saturating_sub(Duration::from_millis(shop.stats.first));
+        let answer = decide(behaviour, id, genuine, message.tries, open);
+        if let Some(status) = answer.status() {
+            *shop.stats.statuses.entry(status).or_default() += 1;
+        }
+        shop.stats.duplicates += u64::from(message.taken);
+        if answer.is_success() && !message.taken {
+            message.taken = true;
+            shop.stats.unique += 1;
+            if self.0.keep_bodies {
+                message.body = body.to_vec();
+            }
+        }
+        answer
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a receiver lives in real time")]
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+impl Stats {
+    fn see(&mut self, now: Duration) {
+        self.received += 1;
+        self.last = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        if self.first == 0 {
+            self.first = self.last;
+        }
+        *self.per_second.entry(now.as_secs()).or_default() += 1;
+    }
+}
+
+/// The answer to a message at its `tries`-th try, `open` after the first request to its path.
+fn decide(behaviour: Behaviour, id: &str, genuine: bool, tries: u32, open: Duration) -> Answer {
+    let taken = || Answer::json(200, &serde_json::json!({"coupon": coupon(id)}));
+    match behaviour {
+        Behaviour::Crm if !genuine => Answer::json(401, &"the signature does not verify"),
+        Behaviour::Crm => match fate(id) {
+            Fate::Refused => Answer::json(400, &"this member can't have a coupon"),
+            Fate::BusyOnce if tries == 1 => Answer::json(503, &"busy"),
+            Fate::BusyOnce | Fate::Taken => taken(),
+        },
+        Behaviour::Status(status) => Answer::json(status, &"as it was asked for"),
+        Behaviour::Fail(times) if tries <= times => Answer::json(500, &"broken"),
+        Behaviour::RetryAfter(wait) if open < wait => Answer::Later(wait),
+        Behaviour::Fail(_) | Behaviour::RetryAfter(_) => taken(),
+        Behaviour::Slow(wait) => Answer::After(wait, Box::new(taken())),
+        Behaviour::Redirect => Answer::Redirect("/crm/redirected"),
+        Behaviour::Never => Answer::Never,
+        Behaviour::Drip => Answer::Drip,
+        Behaviour::Huge => Answer::Huge,
+        Behaviour::Close => Answer::Close,
+        Behaviour::Reset => Answer::Reset,
+        Behaviour::Cut => Answer::Cut,
+        Behaviour::Garbage => Answer::Garbage,
+    }
+}
