@@ -19,7 +19,8 @@
 //! | `/cut/…` | 200 with a body that is shorter than its head says |
 //! | `/garbage/…` | something that is no HTTP |
 //!
-//! `GET /stats` answers the statistics of all paths, `GET /stats/crm/…` those of one.
+//! `GET /stats` answers the statistics of all paths, `GET /stats/crm/…` those of one. `PUT /secrets/crm/…` with a signing secret as its
+//! body says what the signatures of a path are verified with; before that, none of its signatures verifies.
 
 mod answer;
 mod behaviour;
@@ -43,12 +44,10 @@ use tokio::{net::TcpListener, sync::oneshot};
 use shop::Shops;
 
 /// How a receiver is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// The loopback port; 0 takes a free one.
     pub port: u16,
-    /// What signatures are verified with: `whsec_` and base64.
-    pub secret: String,
     /// Whether the body of each message that was answered 2xx is kept.
     pub keep_bodies: bool,
 }
@@ -63,9 +62,8 @@ pub struct Receiver {
 
 impl Receiver {
     /// Binds to loopback and begins to answer.
-    pub fn start(options: &Options) -> io::Result<Self> {
-        let verifier = Verifier::new(&options.secret).map_err(io::Error::other)?;
-        let shops = Shops::new(verifier, options.keep_bodies);
+    pub fn start(options: Options) -> io::Result<Self> {
+        let shops = Shops::new(options.keep_bodies);
         let (stop, stopped) = oneshot::channel();
         let (bound, binding) = mpsc::channel();
         let (port, served) = (options.port, shops.clone());
@@ -86,6 +84,11 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
+    /// Verifies the signatures of a path with a secret, `whsec_` and base64, from now on.
+    pub fn trust(&self, path: &str, secret: &str) -> Result<(), InvalidSecret> {
+        self.shops.trust(path, secret)
+    }
+
     /// What was seen at a path so far; all zero where nothing was.
     pub fn stats(&self, path: &str) -> Stats {
         self.shops.stats(path)
@@ -99,11 +102,6 @@ impl Receiver {
     /// The messages that a path has answered 2xx: `webhook-id`, and the body where bodies are kept.
     pub fn taken(&self, path: &str) -> HashMap<String, Vec<u8>> {
         self.shops.taken(path)
-    }
-
-    /// Forgets all that was seen at a path.
-    pub fn forget(&self, path: &str) {
-        self.shops.forget(path);
     }
 }
 

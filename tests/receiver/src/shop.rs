@@ -12,7 +12,7 @@ use crate::{
     answer::Answer,
     behaviour::{Behaviour, Fate, coupon, fate},
     http::Request,
-    signature::Verifier,
+    signature::{InvalidSecret, Verifier},
 };
 
 /// What was seen at one path.
@@ -46,6 +46,7 @@ struct Message {
 
 #[derive(Default)]
 struct Shop {
+    verifier: Option<Verifier>,
     stats: Stats,
     messages: HashMap<String, Message>,
 }
@@ -55,14 +56,13 @@ struct Shop {
 pub(crate) struct Shops(Arc<Inner>);
 
 struct Inner {
-    verifier: Verifier,
     keep_bodies: bool,
     shops: Mutex<BTreeMap<String, Shop>>,
 }
 
 impl Shops {
-    pub(crate) fn new(verifier: Verifier, keep_bodies: bool) -> Self {
-        Self(Arc::new(Inner { verifier, keep_bodies, shops: Mutex::default() }))
+    pub(crate) fn new(keep_bodies: bool) -> Self {
+        Self(Arc::new(Inner { keep_bodies, shops: Mutex::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shop>> {
@@ -86,33 +86,46 @@ impl Shops {
             .collect()
     }
 
-    pub(crate) fn forget(&self, path: &str) {
-        self.lock().remove(path);
+    pub(crate) fn trust(&self, path: &str, secret: &str) -> Result<(), InvalidSecret> {
+        let verifier = Verifier::new(secret)?;
+        self.lock().entry(path.to_owned()).or_default().verifier = Some(verifier);
+        Ok(())
     }
 
     /// Counts a request and says what it meets.
     pub(crate) fn meet(&self, request: &Request<'_>) -> Answer {
-        if request.method == "GET"
-            && let Some(path) = request.path.strip_prefix("/stats")
-        {
-            return if path.is_empty() {
-                Answer::json(200, &self.all_stats())
-            } else {
-                Answer::json(200, &self.stats(path))
-            };
+        match (request.method, request.path) {
+            ("GET", "/stats") => return Answer::json(200, &self.all_stats()),
+            ("GET", path) => {
+                if let Some(path) = path.strip_prefix("/stats/") {
+                    return Answer::json(200, &self.stats(&format!("/{path}")));
+                }
+            }
+            ("PUT", path) => {
+                if let Some(path) = path.strip_prefix("/secrets/") {
+                    let secret = str::from_utf8(request.body).unwrap_or_default();
+                    return match self.trust(&format!("/{path}"), secret.trim()) {
+                        Ok(()) => Answer::json(200, &"trusted"),
+                        Err(error) => Answer::json(400, &error.to_string()),
+                    };
+                }
+            }
+            _ => {}
         }
         let Some(behaviour) = Behaviour::of(request.path) else {
             return Answer::json(404, &"no behaviour of that name");
         };
         let now = now();
         let (id, body) = (request.id, request.body);
-        let genuine = self.0.verifier.verify(id, request.timestamp, request.signatures, body, now.as_secs());
 
         let mut shops = self.lock();
         if !shops.contains_key(request.path) {
             shops.insert(request.path.to_owned(), Shop::default());
         }
         let Some(shop) = shops.get_mut(request.path) else { return Answer::Close };
+        let verify =
+            |by: &Verifier| by.verify(id, request.timestamp, request.signatures, body, now.as_secs());
+        let genuine = shop.verifier.as_ref().is_some_and(verify);
         shop.stats.see(now);
         shop.stats.bad_signatures += u64::from(!genuine);
         if !shop.messages.contains_key(id) {

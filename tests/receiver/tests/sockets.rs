@@ -15,8 +15,15 @@ use sha2::Sha256;
 const KEY: [u8; 24] = [7; 24];
 
 fn start() -> Receiver {
-    let secret = format!("whsec_{}", BASE64_STANDARD.encode(KEY));
-    Receiver::start(&Options { port: 0, secret, keep_bodies: true }).unwrap()
+    let receiver = Receiver::start(Options { port: 0, keep_bodies: true }).unwrap();
+    for path in ["/crm", "/crm/a"] {
+        receiver.trust(path, &secret()).unwrap();
+    }
+    receiver
+}
+
+fn secret() -> String {
+    format!("whsec_{}", BASE64_STANDARD.encode(KEY))
 }
 
 fn request(path: &str, id: &str, body: &str) -> String {
@@ -73,6 +80,21 @@ fn a_changed_body_is_refused_by_its_signature() {
     let forged = request("/crm", &id(Fate::Taken), "{\"a\":1}").replace("{\"a\":1}", "{\"a\":2}");
     assert!(talk(&receiver, &forged).unwrap().starts_with("HTTP/1.1 401"));
     assert_eq!((receiver.stats("/crm").bad_signatures, receiver.stats("/crm").unique), (1, 0));
+}
+
+#[test]
+fn a_secret_is_told_over_http_and_trusted_for_its_path_alone() {
+    let receiver = start();
+    let put = |body: &str| {
+        let put = format!("PUT /secrets/crm/b HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        talk(&receiver, &put).unwrap()
+    };
+    let meet = |path| talk(&receiver, &request(path, &id(Fate::Taken), "{}")).unwrap();
+    assert!(put("nonsense").starts_with("HTTP/1.1 400"));
+    assert!(meet("/crm/b").starts_with("HTTP/1.1 401"));
+    assert!(put(&secret()).starts_with("HTTP/1.1 200"));
+    assert!(meet("/crm/b").starts_with("HTTP/1.1 200"));
+    assert!(meet("/crm/c").starts_with("HTTP/1.1 401"));
 }
 
 #[test]
