@@ -44,6 +44,7 @@ impl std::error::Error for EnvError {}
 ///
 /// # Errors
 /// Everything that is missing or wrong, at once.
+#[expect(clippy::disallowed_methods, reason = "this is where configuration is read, once and whole")]
 pub fn read<T>(build: impl FnOnce(&mut Env<'_>) -> T) -> Result<T, EnvError> {
     read_from(|name| std::env::var(name).ok(), build)
 }
@@ -118,7 +119,8 @@ impl Env<'_> {
         timeout
     }
 
-    fn from_text<T: FromStr>(&mut self, name: &str, rule: &str) -> Option<T> {
+    /// What the type's own parser reads; `rule` says what it must be. The variable may be empty, but must exist.
+    pub fn from_text<T: FromStr>(&mut self, name: &str, rule: &str) -> Option<T> {
         self.parsed(name, rule, |text| text.parse().ok())
     }
 
@@ -186,7 +188,7 @@ mod tests {
         let read = |visibility| {
             read_from(
                 variables(&[("TIMEOUT_SECONDS", "90"), ("VISIBILITY_SECONDS", visibility)]),
-                Env::timeout,
+                |env| env.timeout(),
             )
         };
         assert_eq!(read("540"), Ok(Duration::from_secs(90)));

@@ -59,6 +59,11 @@ impl Placeholders {
             }
             Condition::AtMost(name, number) => self.compared(name, "<=", Value::N(number.to_string())),
             Condition::AtLeast(name, number) => self.compared(name, ">=", Value::N(number.to_string())),
+            Condition::NotNewer(name, updated) => {
+                let (name, field) = (self.name(&name), self.name("updated"));
+                let updated = self.value(Value::N(updated.to_string()));
+                format!("(attribute_not_exists({name}) OR {name}.{field} <= {updated})")
+            }
         }
     }
 

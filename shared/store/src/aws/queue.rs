@@ -7,7 +7,7 @@ use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry as Entry};
 use super::backoff::Backoff;
 use crate::{
     StoreError, StoreResult,
-    ports::{Message, Queue},
+    ports::{MAX_DELAY, Message, Queue},
 };
 
 /// Messages of one call, by the service's limit.
@@ -53,6 +53,9 @@ impl SqsQueue {
 
 /// A message as an entry of a batch, named by its place.
 fn entry((place, message): (usize, &Message)) -> StoreResult<Entry> {
+    if message.delay > MAX_DELAY {
+        return Err(StoreError::unavailable(OPERATION, "a message's delay is over 900 s"));
+    }
     // A message must not come before its time, so that a part of a second counts as one.
     let seconds = message.delay.as_millis().div_ceil(1000);
     let entry = Entry::builder()
@@ -66,8 +69,9 @@ fn entry((place, message): (usize, &Message)) -> StoreResult<Entry> {
 #[async_trait]
 impl Queue for SqsQueue {
     async fn send(&self, messages: Vec<Message>) -> StoreResult<()> {
-        for batch in messages.chunks(BATCH) {
-            self.send_batch(batch.iter().enumerate().map(entry).collect::<StoreResult<_>>()?).await?;
+        let entries = messages.iter().enumerate().map(entry).collect::<StoreResult<Vec<_>>>()?;
+        for batch in entries.chunks(BATCH) {
+            self.send_batch(batch.to_vec()).await?;
         }
         Ok(())
     }

@@ -84,10 +84,12 @@ async fn items_read_back(table: &dyn Table) {
 }
 
 async fn conditions(table: &dyn Table) {
-    use Condition::{Absent, All, Any, AtLeast, AtMost, Differs, Equals, Missing, Present};
+    use Condition::{Absent, All, Any, AtLeast, AtMost, Differs, Equals, Missing, NotNewer, Present};
     let pk = unique("conditions");
     let (there, gone) = (key(&pk, "there"), key(&pk, "gone"));
-    let held = item(&there, &[("n", number(7)), ("s", text("x")), ("b", Value::B(vec![1, 2].into()))]);
+    let said = Value::M([("updated".to_owned(), number(5))].into());
+    let bytes = Value::B(vec![1, 2].into());
+    let held = item(&there, &[("n", number(7)), ("s", text("x")), ("b", bytes), ("said 🎟", said)]);
     put(table, &held).await;
     let cases = [
         // (condition, on the item, on no item)
@@ -112,6 +114,10 @@ async fn conditions(table: &dyn Table) {
         (AtLeast("n", 8), false, false),
         (AtLeast("s", 0), false, false),
         (AtLeast("none", 0), false, false),
+        (NotNewer("said 🎟".to_owned(), 5), true, true),
+        (NotNewer("said 🎟".to_owned(), 4), false, true),
+        (NotNewer("silent".to_owned(), 0), true, true),
+        (NotNewer("s".to_owned(), u64::MAX), false, true),
         (All(Vec::new()), true, true),
         (Any(Vec::new()), false, false),
         (All(vec![Present, AtLeast("n", 1), Any(vec![Missing("n"), AtMost("n", 9)])]), true, false),

@@ -14,10 +14,7 @@ use crate::{
 /// Whether `condition` holds for the item as it stands.
 pub(super) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
     let attribute = |name: &str| item.and_then(|item| item.get(name));
-    let compared = |name: &str, limit: u64| match attribute(name) {
-        Some(Value::N(digits)) => Some(compare(digits, limit)),
-        _ => None,
-    };
+    let compared = |name: &str, limit: u64| attribute(name).and_then(|held| compare(held, limit));
     match condition {
         Condition::All(parts) => parts.iter().all(|part| holds(part, item)),
         Condition::Any(parts) => parts.iter().any(|part| holds(part, item)),
@@ -28,6 +25,13 @@ pub(super) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
         Condition::Differs(name, value) => attribute(name).is_some_and(|held| !same(held, value)),
         Condition::AtMost(name, limit) => compared(name, *limit).is_some_and(Ordering::is_le),
         Condition::AtLeast(name, limit) => compared(name, *limit).is_some_and(Ordering::is_ge),
+        Condition::NotNewer(name, updated) => match attribute(name) {
+            None => true,
+            Some(Value::M(map)) => {
+                map.get("updated").and_then(|held| compare(held, *updated)).is_some_and(Ordering::is_le)
+            }
+            Some(_) => false,
+        },
     }
 }
 
@@ -36,16 +40,17 @@ fn same(held: &Value, given: &Value) -> bool {
     held == given || stored(given.clone()).is_ok_and(|given| *held == given)
 }
 
-/// Compares a stored number with a whole one that isn't negative.
-fn compare(held: &str, limit: u64) -> Ordering {
+/// Compares a stored value with a whole number that isn't negative; none where it is no number.
+fn compare(held: &Value, limit: u64) -> Option<Ordering> {
+    let Value::N(held) = held else { return None };
     if held.starts_with('-') {
-        return Ordering::Less;
+        return Some(Ordering::Less);
     }
     let (whole, fraction) = held.split_once('.').unwrap_or((held, ""));
-    // A number too large for `u128` has 39 digits, which no stored one has.
+    // 38 digits fit, and the service stores no more.
     let whole: u128 = whole.parse().unwrap_or(u128::MAX);
     let beyond = if fraction.is_empty() { Ordering::Equal } else { Ordering::Greater };
-    whole.cmp(&limit.into()).then(beyond)
+    Some(whole.cmp(&limit.into()).then(beyond))
 }
 
 /// Changes an item.
