@@ -186,10 +186,9 @@ mod tests {
     #[test]
     fn a_visibility_below_six_time_outs_is_refused() {
         let read = |visibility| {
-            read_from(
-                variables(&[("TIMEOUT_SECONDS", "90"), ("VISIBILITY_SECONDS", visibility)]),
-                |env| env.timeout(),
-            )
+            read_from(variables(&[("TIMEOUT_SECONDS", "90"), ("VISIBILITY_SECONDS", visibility)]), |env| {
+                env.timeout()
+            })
         };
         assert_eq!(read("540"), Ok(Duration::from_secs(90)));
         let error = read("539").map_err(|error| error.wrong);

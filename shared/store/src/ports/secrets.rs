@@ -1,6 +1,7 @@
 //! Secrets: encrypted by one function, decrypted by another.
 
 use async_trait::async_trait;
+use fanhook_core::id::{WebhookId, WorkspaceId};
 use secrecy::SecretSlice;
 
 use super::StoreResult;
@@ -14,6 +15,13 @@ pub struct SecretContext {
     pub webhook: String,
     /// Field of the webhook.
     pub field: &'static str,
+}
+
+impl SecretContext {
+    /// The context of a webhook's signing secret.
+    pub fn signing(workspace: &WorkspaceId, webhook: WebhookId) -> Self {
+        Self { workspace: workspace.to_string(), webhook: webhook.to_string(), field: "signing" }
+    }
 }
 
 /// Encryption under the deployment's key.

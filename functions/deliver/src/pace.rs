@@ -1,0 +1,80 @@
+//! The rate of an endpoint: blocks of tokens, each to be used in its own slot of time.
+
+use std::time::Duration;
+
+use fanhook_core::time::Millis;
+use fanhook_store::endpoints::Block;
+
+/// How late a token may be used: a slot missed by more is lost, so that a stall is not followed by a burst.
+const LATE: Duration = Duration::from_millis(100);
+
+/// What is left of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    block: Block,
+    used: u32,
+}
+
+/// When the next request may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Now.
+    Now,
+    /// Then.
+    At(Millis),
+    /// Not by this block.
+    Over,
+}
+
+impl Pace {
+    /// All of a block.
+    pub(crate) fn new(block: Block) -> Self {
+        Self { block, used: 0 }
+    }
+
+    /// The next slot at `now`; those missed are given up.
+    pub(crate) fn slot(&mut self, now: Millis) -> Slot {
+        let late = now.since(self.block.from + LATE);
+        let missed = u32::try_from(late.as_nanos() / self.block.step.as_nanos().max(1)).unwrap_or(u32::MAX);
+        self.used = self.used.max(missed);
+        if self.used >= self.block.tokens {
+            return Slot::Over;
+        }
+        let at = self.block.from + self.block.step * self.used;
+        if at <= now { Slot::Now } else { Slot::At(at) }
+    }
+
+    /// The slot is used.
+    pub(crate) fn use_slot(&mut self) {
+        self.used += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: Block = Block { from: Millis(1_000), step: Duration::from_millis(10), tokens: 100 };
+
+    #[test]
+    fn a_slot_is_used_once_and_not_before_its_time() {
+        let mut pace = Pace::new(BLOCK);
+        assert_eq!(pace.slot(Millis(500)), Slot::At(Millis(1_000)));
+        assert_eq!(pace.slot(Millis(1_000)), Slot::Now);
+        pace.use_slot();
+        assert_eq!(pace.slot(Millis(1_000)), Slot::At(Millis(1_010)));
+        assert_eq!(pace.slot(Millis(1_010)), Slot::Now);
+    }
+
+    #[test]
+    fn after_a_stall_there_is_no_burst_and_after_its_interval_the_block_is_over() {
+        let mut pace = Pace::new(BLOCK);
+        let mut burst = 0;
+        while pace.slot(Millis(1_600)) == Slot::Now {
+            pace.use_slot();
+            burst += 1;
+        }
+        assert_eq!(burst, 11);
+        assert_eq!(pace.slot(Millis(2_100)), Slot::Over);
+    }
+}
