@@ -1,0 +1,175 @@
+//! From records to segments: pure, and the same for the same records.
+
+use std::{collections::HashMap, hash::BuildHasher};
+
+use fanhook_core::{
+    audience::{BadRow, Record},
+    chunk::{CHUNKS_PER_SEGMENT, RECIPIENTS_PER_CHUNK},
+};
+use foldhash::fast::FixedState;
+use serde::Serialize;
+
+/// Most bytes of a chunk's lines, but for a chunk of one line: `deliver` holds ten chunks at a time.
+const CHUNK_BYTES: usize = 2 << 20;
+/// A segment is full at so many bytes of lines, however few recipients these are.
+const SEGMENT_BYTES: usize = 16 << 20;
+/// And at so many bytes of report, and after so many records: a file of nothing but bad rows or duplicates is committed as well.
+const REPORT_BYTES: usize = 1 << 20;
+const SEGMENT_RECORDS: u64 = 1_000_000;
+
+/// Lines of one chunk, as a part of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// First byte.
+    pub offset: usize,
+    /// Bytes.
+    pub length: usize,
+    /// Lines.
+    pub recipients: usize,
+}
+
+/// Cuts lines into chunks by their lengths alone, so that whoever takes over cuts a segment in the same way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slices(Vec<Slice>);
+
+impl Slices {
+    /// The chunks of a segment's lines.
+    pub fn of(lines: &[u8]) -> Self {
+        let mut slices = Self::default();
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            slices.push(line.len());
+        }
+        slices
+    }
+
+    /// The chunks.
+    pub fn as_slice(&self) -> &[Slice] {
+        &self.0
+    }
+
+    /// Lines of all chunks.
+    pub fn recipients(&self) -> usize {
+        self.0.iter().map(|slice| slice.recipients).sum()
+    }
+
+    fn push(&mut self, length: usize) {
+        match self.0.last_mut() {
+            Some(last) if last.recipients < RECIPIENTS_PER_CHUNK && last.length + length <= CHUNK_BYTES => {
+                last.length += length;
+                last.recipients += 1;
+            }
+            last => {
+                let offset = last.map_or(0, |last| last.offset + last.length);
+                self.0.push(Slice { offset, length, recipients: 1 });
+            }
+        }
+    }
+}
+
+/// A stretch of a file as it is written.
+#[derive(Debug, Default)]
+pub struct Segment {
+    /// A line for each recipient.
+    pub lines: Vec<u8>,
+    /// Its chunks.
+    pub slices: Slices,
+    /// A line of JSON for each bad row.
+    pub report: Vec<u8>,
+    /// Recipients met again in it.
+    pub duplicates: u64,
+}
+
+impl Segment {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.report.is_empty()
+    }
+}
+
+/// Packs records into one segment after the other.
+pub struct Packer {
+    segment: Segment,
+    /// Where the line of a user begins, by a hash of the QAID.
+    seen: HashMap<u64, usize, FixedState>,
+    hasher: FixedState,
+    most: usize,
+    recipients: usize,
+    records: u64,
+}
+
+#[derive(Serialize)]
+struct Reported {
+    line: u64,
+    reason: String,
+}
+
+impl Packer {
+    /// A packer of segments of `chunks` chunks. `seed` keeps those who write files from choosing which users' hashes meet.
+    pub fn new(chunks: usize, seed: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        Self {
+            segment: Segment::default(),
+            seen: HashMap::with_hasher(hasher),
+            hasher,
+            most: chunks.min(CHUNKS_PER_SEGMENT) * RECIPIENTS_PER_CHUNK,
+            recipients: 0,
+            records: 0,
+        }
+    }
+
+    /// Adds a record, unless its user is in the segment: the first one holds.
+    pub fn add(&mut self, record: &Record<'_>) {
+        self.records += 1;
+        let lines = &mut self.segment.lines;
+        let start = lines.len();
+        record.write(lines);
+        let first = *self.seen.entry(self.hasher.hash_one(record.qaid())).or_insert(start);
+        // Two users may share a hash: then the second is not looked for any more. Met again, it is a recipient with the same `webhook-id`.
+        if first < start && user(&lines[first..]) == user(&lines[start..]) {
+            lines.truncate(start);
+            self.segment.duplicates += 1;
+            return;
+        }
+        self.segment.slices.push(lines.len() - start);
+        self.recipients += 1;
+    }
+
+    /// Reports a row that can't be read.
+    pub fn report(&mut self, row: &BadRow) {
+        self.records += 1;
+        let report = &mut self.segment.report;
+        // Writing a number and a text to memory cannot fail.
+        drop(serde_json::to_writer(&mut *report, &Reported { line: row.line, reason: row.reason.to_string() }));
+        report.push(b'\n');
+    }
+
+    /// Whether the segment is to be written now.
+    pub fn is_full(&self) -> bool {
+        self.recipients >= self.most
+            || self.segment.lines.len() >= SEGMENT_BYTES
+            || self.segment.report.len() >= REPORT_BYTES
+            || self.records >= SEGMENT_RECORDS
+    }
+
+    /// Gives the segment out and begins the next one.
+    pub fn take(&mut self) -> Segment {
+        self.seen.clear();
+        (self.recipients, self.records) = (0, 0);
+        let lines = Vec::with_capacity(self.segment.lines.len());
+        std::mem::replace(&mut self.segment, Segment { lines, ..Segment::default() })
+    }
+}
+
+/// The QAID of a line, as the line writes it: the first text in it.
+fn user(line: &[u8]) -> &[u8] {
+    const BEFORE: usize = b"{\"qaid\":\"".len();
+    let mut end = BEFORE;
+    while let Some(&byte) = line.get(end) {
+        match byte {
+            b'"' => break,
+            b'\\' => end += 2,
+            _ => end += 1,
+        }
+    }
+    line.get(BEFORE..end).unwrap_or(line)
+}
