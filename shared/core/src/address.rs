@@ -13,7 +13,7 @@ use url::Host;
 /// IPv4 ranges that are not the public Internet: IANA's IPv4 Special-Purpose Address Registry (RFC 6890 and later), multicast and the
 /// reserved rest. First address, length of the prefix, name.
 const SPECIAL_V4: [(Ipv4Addr, u32, &str); 18] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "this network"),
+    (Ipv4Addr::UNSPECIFIED, 8, "this network"),
     (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
     (Ipv4Addr::new(100, 64, 0, 0), 10, "shared by a carrier"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
@@ -37,7 +37,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32, &str); 18] = [
 const SPECIAL_V6: [(Ipv6Addr, u32, &str); 14] = [
     (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96, "IPv4-compatible"),
+    (Ipv6Addr::UNSPECIFIED, 96, "IPv4-compatible"),
     (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "local NAT64"),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 63, "discard"),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, "Teredo"),
@@ -65,12 +65,14 @@ pub fn special(ip: IpAddr) -> Option<&'static str> {
 }
 
 fn special_v4(ip: Ipv4Addr) -> Option<&'static str> {
-    let within = |&&(first, length, _): &&(Ipv4Addr, u32, _)| (ip.to_bits() ^ first.to_bits()) >> (32 - length) == 0;
+    let within =
+        |&&(first, length, _): &&(Ipv4Addr, u32, _)| (ip.to_bits() ^ first.to_bits()) >> (32 - length) == 0;
     SPECIAL_V4.iter().find(within).map(|row| row.2)
 }
 
 fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
-    let within = |&&(first, length, _): &&(Ipv6Addr, u32, _)| (ip.to_bits() ^ first.to_bits()) >> (128 - length) == 0;
+    let within =
+        |&&(first, length, _): &&(Ipv6Addr, u32, _)| (ip.to_bits() ^ first.to_bits()) >> (128 - length) == 0;
     let unassigned = || (ip.segments()[0] >> 13 != 1).then_some("not assigned");
     SPECIAL_V6.iter().find(within).map(|row| row.2).or_else(unassigned)
 }
@@ -85,7 +87,8 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Endings of names that never stand for a public host (RFC 6761, 6762, 8375, 9476, and ICANN's `internal`).
-const PRIVATE_NAMES: [&str; 8] = ["localhost", "local", "internal", "home.arpa", "alt", "invalid", "test", "onion"];
+const PRIVATE_NAMES: [&str; 8] =
+    ["localhost", "local", "internal", "home.arpa", "alt", "invalid", "test", "onion"];
 
 /// Hosts and ports that may be called although they are special: the deployment's own exceptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +109,8 @@ impl FromStr for AllowList {
     fn from_str(text: &str) -> Result<Self, InvalidAllowList> {
         let (mut allowed, mut wrong) = (Vec::new(), Vec::new());
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let parts = entry.rsplit_once(':').and_then(|(host, port)| Some((parse(host)?, port.parse().ok()?)));
+            let parts =
+                entry.rsplit_once(':').and_then(|(host, port)| Some((parse(host)?, port.parse().ok()?)));
             match parts {
                 Some(parts) => allowed.push(parts),
                 None => wrong.push(format!("`{entry}`")),
@@ -126,6 +130,10 @@ impl AllowList {
     ///
     /// # Errors
     /// The reason for a person.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a host that borrows its name is hardly more than a reference"
+    )]
     pub fn check(&self, host: Host<&str>, port: u16) -> Result<(), String> {
         let range = match host {
             Host::Ipv4(ip) => special(ip.into()),
@@ -143,8 +151,13 @@ impl AllowList {
 
 fn private_name(name: &str) -> Option<&'static str> {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let ends = |ending: &str| name.strip_suffix(ending).is_some_and(|before| before.is_empty() || before.ends_with('.'));
-    PRIVATE_NAMES.into_iter().find(|ending| ends(ending)).or_else(|| (!name.contains('.')).then_some("a local name"))
+    let ends = |ending: &str| {
+        name.strip_suffix(ending).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    PRIVATE_NAMES
+        .into_iter()
+        .find(|ending| ends(ending))
+        .or_else(|| (!name.contains('.')).then_some("a local name"))
 }
 
 /// A host as a URL parser normalises it, so that all ways to write it are one; a final dot changes nothing.
@@ -177,10 +190,32 @@ mod tests {
     #[test]
     fn the_neighbours_of_special_ranges_are_public() {
         let public = [
-            "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
-            "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0", "192.167.255.255",
-            "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:200::", "2001:db7::1", "2001:db9::", "2003::",
-            "2606:4700:4700::1111", "3ffe:ffff::", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8",
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2001:200::",
+            "2001:db7::1",
+            "2001:db9::",
+            "2003::",
+            "2606:4700:4700::1111",
+            "3ffe:ffff::",
+            "64:ff9b::8.8.8.8",
+            "::ffff:8.8.8.8",
         ];
         for ip in public {
             assert_eq!(ip.parse().ok().and_then(special), None, "{ip}");
@@ -216,10 +251,14 @@ mod tests {
     #[test]
     fn an_exception_names_one_host_and_one_port_however_they_are_written() {
         let list: AllowList = "127.0.0.1:9900, [::1]:80,Receiver.internal:8080".parse().expect("a list");
-        for (host, port) in [("127.0.0.1", 9900), ("127.1", 9900), ("::1", 80), ("[::1]", 80), ("receiver.INTERNAL.", 8080)] {
+        for (host, port) in
+            [("127.0.0.1", 9900), ("127.1", 9900), ("::1", 80), ("[::1]", 80), ("receiver.INTERNAL.", 8080)]
+        {
             assert!(list.allows(host, port), "{host}:{port}");
         }
-        for (host, port) in [("127.0.0.1", 9901), ("127.0.0.2", 9900), ("localhost", 9900), ("::1", 8080), ("internal", 8080)] {
+        for (host, port) in
+            [("127.0.0.1", 9901), ("127.0.0.2", 9900), ("localhost", 9900), ("::1", 8080), ("internal", 8080)]
+        {
             assert!(!list.allows(host, port), "{host}:{port}");
         }
         assert_eq!("".parse(), Ok(AllowList::default()));
@@ -235,8 +274,19 @@ mod tests {
     fn a_host_is_judged_by_what_is_written() {
         let none = AllowList::default();
         let private = [
-            "127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "１２７.０.０.１", "localhost", "api.localhost.",
-            "db.internal", "printer.local", "intranet", "[::ffff:10.0.0.1]", "[fd00:ec2::254]",
+            "127.0.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.1",
+            "１２７.０.０.１",
+            "localhost",
+            "api.localhost.",
+            "db.internal",
+            "printer.local",
+            "intranet",
+            "[::ffff:10.0.0.1]",
+            "[fd00:ec2::254]",
         ];
         for host in private {
             let url = url::Url::parse(&format!("https://{host}/")).expect("an address");

@@ -49,9 +49,12 @@ pub(crate) fn json<T: Serialize>(what: &'static str, entity: &T) -> StoreResult<
     serde_json::to_string(entity).map(Value::S).map_err(|error| StoreError::corrupt(what, error))
 }
 
-/// The entity in the attribute `json`.
+/// The entity in the attribute `json`. An error tells the place and not what stands there.
 pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, item: &Item) -> StoreResult<T> {
-    serde_json::from_str(item.text("json")?).map_err(|error| StoreError::corrupt(what, error))
+    serde_json::from_str(item.text("json")?).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        StoreError::corrupt(what, format!("{:?} error at line {line} column {column}", error.classify()))
+    })
 }
 
 /// Typed access to an item's attributes; a wrong type is [`StoreError::Corrupt`].

@@ -53,7 +53,8 @@ pub async fn replace(config: &dyn Table, old: &Push, new: &Push, webhook: &Webho
         .set("version", number(new.version))
         .set("webhook", text(new.webhook));
     let key = keys::push(&new.workspace, new.id);
-    let mut writes = vec![(Write::Update(key, update), Some(Condition::Equals("version", number(old.version))))];
+    let mut writes =
+        vec![(Write::Update(key, update), Some(Condition::Equals("version", number(old.version))))];
     let unchanged = Some(webhooks::unchanged(webhook));
     if old.webhook == new.webhook {
         writes.push((Write::Check(keys::webhook(&new.workspace, new.webhook)), unchanged));
@@ -114,7 +115,11 @@ pub async fn list(
 }
 
 /// All pushes that use a webhook: read when its deletion is refused.
-pub async fn using(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId) -> StoreResult<Vec<Push>> {
+pub async fn using(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+) -> StoreResult<Vec<Push>> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let (pushes, more) = list(config, workspace, after, 100).await?;

@@ -114,15 +114,26 @@ pub async fn start(
     if let Transaction::Done = ledger.transact(writes).await? {
         return Ok(Start::Started);
     }
-    let Some(marker) = ledger.get(&key).await? else {
-        return Err(StoreError::corrupt(WHAT, "its start was refused without a reason"));
-    };
+    match earlier(ledger, &run.workspace, idempotency).await? {
+        None => Err(StoreError::corrupt(WHAT, "its start was refused without a reason")),
+        // A transaction whose answer was lost meets its own marker.
+        Some(Start::Repeated(first)) if first == run.id => Ok(Start::Started),
+        Some(start) => Ok(start),
+    }
+}
+
+/// What a start with this key came to before, if there was one: [`Start::Repeated`] or [`Start::KeyReused`].
+pub async fn earlier(
+    ledger: &dyn Table,
+    workspace: &WorkspaceId,
+    idempotency: &Idempotency,
+) -> StoreResult<Option<Start>> {
+    let Some(marker) = ledger.get(&keys::idempotency(workspace, &idempotency.key)).await? else { return Ok(None) };
     if marker.text("request")? != idempotency.request {
-        return Ok(Start::KeyReused);
+        return Ok(Some(Start::KeyReused));
     }
     let first = marker.text("run")?.parse().map_err(|error| StoreError::corrupt(WHAT, error))?;
-    // A transaction whose answer was lost meets its own marker.
-    Ok(if first == run.id { Start::Started } else { Start::Repeated(first) })
+    Ok(Some(Start::Repeated(first)))
 }
 
 /// One run.

@@ -67,7 +67,8 @@ pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook) -> StoreR
     let stored = json(WHAT, new)?;
     let update = Update::default().set("json", stored.clone()).set("version", number(new.version));
     let unchanged = Condition::Equals("version", number(old.version));
-    let mut writes = vec![(Write::Update(key(new), update), Some(unchanged)), (Write::Put(version(new)?), None)];
+    let mut writes =
+        vec![(Write::Update(key(new), update), Some(unchanged)), (Write::Put(version(new)?), None)];
     if old.name != new.name {
         writes.push((Write::Put(name(new)), Some(Condition::Absent)));
         writes.push((Write::Delete(name_key(old)), None));
@@ -99,7 +100,11 @@ pub async fn delete(config: &dyn Table, webhook: &Webhook) -> StoreResult<Delete
 }
 
 /// One webhook of a workspace.
-pub async fn get(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId) -> StoreResult<Option<Webhook>> {
+pub async fn get(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+) -> StoreResult<Option<Webhook>> {
     config.get(&keys::webhook(workspace, webhook)).await?.map(|item| from_json(WHAT, &item)).transpose()
 }
 

@@ -1,0 +1,86 @@
+//! What goes out: times, pages and their cursors.
+
+use std::str::FromStr;
+
+use axum::http::StatusCode;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use fanhook_core::{fault::Fault, time::Millis};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::problem::{Problem, Result};
+
+/// Items of a page, unless the caller asks for another number.
+const PAGE: usize = 50;
+/// Most items of a page.
+const MAX_PAGE: usize = 100;
+
+/// A point in time, as RFC 3339 text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time(pub(crate) Millis);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page behind which the list goes on at `next`.
+    pub(crate) fn new(items: Vec<T>, next: Option<impl ToString>) -> Self {
+        Self { items, cursor: next.map(|next| cursor(&next.to_string())) }
+    }
+}
+
+/// What a caller says of the page it wants.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// Where the page begins, none for the first one; and how many items it has.
+    pub(crate) fn read<T: FromStr>(&self) -> Result<(Option<T>, usize)> {
+        Ok((from_cursor(self.cursor.as_deref())?, limit(self.limit, PAGE, MAX_PAGE)?))
+    }
+}
+
+/// The number of items that a caller wants.
+pub(crate) fn limit(wanted: Option<usize>, default: usize, max: usize) -> Result<usize> {
+    match wanted {
+        None => Ok(default),
+        Some(wanted) if (1..=max).contains(&wanted) => Ok(wanted),
+        Some(_) => Err(Problem::invalid(vec![Fault::new("limit", format!("must be 1 to {max}"))])),
+    }
+}
+
+/// An opaque text that stands for a place in a list.
+pub(crate) fn cursor(place: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(place)
+}
+
+/// The place that a cursor stands for.
+pub(crate) fn from_cursor<T: FromStr>(cursor: Option<&str>) -> Result<Option<T>> {
+    let read = |cursor: &str| {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        String::from_utf8(bytes).ok()?.parse().ok()
+    };
+    cursor.map_or(Ok(None), |cursor| {
+        let wrong = || {
+            let fault = Fault::new("cursor", "is not one that this list gave");
+            Problem::new(StatusCode::BAD_REQUEST, "invalid", "the input has a fault").errors(vec![fault])
+        };
+        read(cursor).map(Some).ok_or_else(wrong)
+    })
+}

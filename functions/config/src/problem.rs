@@ -1,0 +1,120 @@
+//! Errors, as RFC 9457 problem details.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use fanhook_core::fault::Fault;
+use fanhook_lambda::telemetry::chain;
+use fanhook_store::StoreError;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Details>);
+
+/// What the caller reads of it.
+#[derive(Debug, Serialize)]
+struct Details {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+/// What a handler gives where it does not answer.
+pub(crate) type Result<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    /// A problem; `code` is for programs, `detail` for people.
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Details {
+            kind: format!("urn:fanhook:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+            more: Map::new(),
+        }))
+    }
+
+    /// 404. The same bytes for what is not there and for what is another workspace's.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such object in this workspace")
+    }
+
+    /// 400 with all faults of the input.
+    pub(crate) fn invalid(errors: Vec<Fault>) -> Self {
+        let detail = match errors.len() {
+            1 => "the input has a fault".to_owned(),
+            count => format!("the input has {count} faults"),
+        };
+        Self::new(StatusCode::BAD_REQUEST, "invalid", detail).errors(errors)
+    }
+
+    /// 409.
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 409 after several attempts that others were faster than.
+    pub(crate) fn busy() -> Self {
+        Self::conflict("changed_meanwhile", "others change this object at the moment; try again")
+    }
+
+    /// 500: our own code failed, and the log says how.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed by a fault of ours")
+    }
+
+    #[cfg(test)]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::to_value(&self.0).expect("problems are JSON")
+    }
+
+    /// The same problem with faults.
+    pub(crate) fn errors(mut self, errors: Vec<Fault>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    /// The same problem with one more member.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.more.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// Our own store failed: the log gets the whole chain, the caller none of it.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = chain(&error), "the store failed");
+        match error {
+            StoreError::Unavailable { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the request could not be done at the moment; try again",
+            ),
+            StoreError::Corrupt { .. } => Self::internal(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0)).into_response();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+}

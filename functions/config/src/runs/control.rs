@@ -1,0 +1,118 @@
+//! Pause and cancel, and what they share with resume: changes of a run's state in one total order, by its epoch.
+
+use axum::Json;
+use fanhook_core::{
+    id::RunId,
+    run::{Closing, RunState},
+};
+use fanhook_store::{
+    due::{self, Due, Subject},
+    parts::{self, Part, PartState},
+    runs::{self, Run, Transition, Transitioned},
+};
+
+use super::{find, view, view::RunView};
+use crate::{
+    access::{Caller, Id, Member},
+    problem::{Problem, Result},
+};
+
+/// Attempts at a change that others are faster at.
+pub(super) const ATTEMPTS: usize = 10;
+
+/// `POST /runs/{id}/pause`.
+pub(crate) async fn pause(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
+    let mut run = find(&member, id).await?;
+    for _ in 0..ATTEMPTS {
+        if !run.state.is_live() {
+            return Err(wrong_state(&run, "paused"));
+        }
+        match change(&member, &run, Transition::to(RunState::Paused)).await? {
+            Changed::Done(run) => return view(&member, run).await.map(Json),
+            Changed::Raced(now) => run = now,
+        }
+    }
+    Err(Problem::busy())
+}
+
+/// `POST /runs/{id}/cancel`: what is pending of it becomes `cancelled`.
+pub(crate) async fn cancel(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
+    let mut run = find(&member, id).await?;
+    for _ in 0..ATTEMPTS {
+        let opened = match run.state {
+            RunState::Starting | RunState::Running | RunState::Paused => Vec::new(),
+            // Its parts are opened again for their workers to stop them, as those of any closing run.
+            RunState::Failed => reopen(&member, &run, None).await?,
+            RunState::Closing | RunState::Finished | RunState::Cancelled | RunState::Expired => {
+                return Err(wrong_state(&run, "cancelled"));
+            }
+        };
+        let to = Transition { closing: Some(Closing::Cancelled), ..Transition::to(RunState::Closing) };
+        match change(&member, &run, to).await? {
+            Changed::Done(run) => {
+                wake(&member, &run, &opened).await?;
+                return view(&member, run).await.map(Json);
+            }
+            Changed::Raced(now) => run = now,
+        }
+    }
+    Err(Problem::busy())
+}
+
+/// What an attempt at a change gives.
+pub(super) enum Changed {
+    /// The run is as wanted.
+    Done(Run),
+    /// Somebody else was faster; the run as it is now.
+    Raced(Run),
+}
+
+/// Changes the state of a run that is as `run` says.
+pub(super) async fn change(caller: &Caller, run: &Run, to: Transition) -> Result<Changed> {
+    match runs::transition(&*caller.ledger, run, &to).await? {
+        Transitioned::Done(run) => Ok(Changed::Done(run)),
+        // A change whose answer was lost meets its own result.
+        Transitioned::Raced(now) if now.epoch == run.epoch + 1 && now.state == to.to => {
+            Ok(Changed::Done(now))
+        }
+        Transitioned::Raced(now) => Ok(Changed::Raced(now)),
+        Transitioned::Unknown => Err(Problem::not_found()),
+    }
+}
+
+/// 409: the run's state does not allow what was asked for.
+pub(super) fn wrong_state(run: &Run, done: &str) -> Problem {
+    let state = run.state.name();
+    Problem::conflict("wrong_state", format!("a run that is `{state}` can't be {done}")).with("state", state)
+}
+
+/// Opens the failed parts of a failed run again, one of them with another upload where `replaced` says so, and files due entries for all that are
+/// open: ahead, so that a crash before the run's change is made good, and nothing looks at them before. Answers the open parts.
+pub(super) async fn reopen(caller: &Caller, run: &Run, replaced: Option<&Part>) -> Result<Vec<Part>> {
+    let mut open = Vec::new();
+    for part in parts::list(&*caller.ledger, run.id).await? {
+        if part.state == PartState::Failed {
+            let upload = replaced.filter(|new| new.part == part.part).map_or(part.upload, |new| new.upload);
+            parts::reopen(&*caller.ledger, &part, upload).await?;
+        }
+        if matches!(part.state, PartState::Open | PartState::Failed) {
+            open.push(part);
+        }
+    }
+    let at = caller.now + caller.settings.due_ahead;
+    let entry = |part: &Part| Due { subject: Subject::Part(run.id, part.part), at, sent: Some(caller.now) };
+    let mut entries: Vec<Due> = open.iter().map(entry).collect();
+    entries.push(Due::new(Subject::Run(run.id), at));
+    due::file(&*caller.ledger, &entries).await?;
+    Ok(open)
+}
+
+/// After a change: `dispatch` looks at the run at once, and workers at these parts.
+pub(super) async fn wake(caller: &Caller, run: &Run, open: &[Part]) -> Result<()> {
+    due::file(&*caller.ledger, &[Due::new(Subject::Run(run.id), caller.now)]).await?;
+    if !open.is_empty() {
+        let messages = open.iter().map(|part| parts::message(run, part.part)).collect();
+        caller.fanout.send(messages).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! `GET /runs/{id}/failures`: who was not delivered to, and why: read from the outcome objects.
+
+use std::{fmt, str::FromStr};
+
+use axum::Json;
+use fanhook_core::{
+    fault::{Fault, nearest},
+    id::RunId,
+    outcome::{Outcome, REASONS, Reason},
+};
+use fanhook_store::{
+    keys,
+    outcomes::{self, Record},
+    ports::Objects,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::find;
+use crate::{
+    access::{Id, Member},
+    input::Params,
+    output::{Page, Time, from_cursor, limit},
+    problem::{Problem, Result},
+};
+
+/// Failures of a page, unless the caller asks for another number.
+const PAGE: usize = 100;
+/// Most failures of a page.
+const MAX_PAGE: usize = 1000;
+/// Objects that are looked through for one page.
+const OBJECTS: usize = 200;
+/// Objects that are read at a time.
+const AT_A_TIME: usize = 8;
+
+/// Which failures a caller wants to see.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FailureQuery {
+    outcome: Option<String>,
+    reason: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// One recipient that was not delivered to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    qaid: String,
+    outcome: Outcome,
+    reason: Reason,
+    /// HTTP status of the last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// Requests that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<u8>,
+    /// When it became final.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Time>,
+    /// Beginning of the last answer, without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
+    /// What its requests went under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_id: Option<String>,
+}
+
+impl From<Record<'static>> for Failure {
+    fn from(record: Record<'static>) -> Self {
+        Self {
+            qaid: record.qaid.into_owned(),
+            outcome: record.outcome,
+            reason: record.reason,
+            status: record.status,
+            tries: record.tries,
+            at: record.at_ms.map(Time),
+            answer: record.answer.map(Into::into),
+            webhook_id: record.webhook_id.map(Into::into),
+        }
+    }
+}
+
+/// A place in a run's outcomes: so many lines into an object, by its name behind the run's prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Place {
+    object: String,
+    line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.object)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (line, object) = text.split_once(':').ok_or(())?;
+        // A name is added to the run's prefix, so none may lead elsewhere.
+        let fits =
+            object.len() <= 100 && object.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+        if !fits {
+            return Err(());
+        }
+        Ok(Self { object: object.to_owned(), line: line.parse().map_err(|_| ())? })
+    }
+}
+
+/// `GET /runs/{id}/failures`. A page may have fewer items than wanted and yet a cursor, where most recipients were delivered to.
+pub(crate) async fn failures(
+    member: Member,
+    Id(id): Id<RunId>,
+    Params(query): Params<FailureQuery>,
+) -> Result<Json<Page<Failure>>> {
+    let run = find(&member, id).await?;
+    let (wanted, kept) = (limit(query.limit, PAGE, MAX_PAGE)?, query.filter()?);
+    let place: Place = from_cursor(query.cursor.as_deref())?.unwrap_or_default();
+    let prefix = keys::outcomes(&run.workspace, run.id);
+    let (names, more) = names(&*member.objects, &prefix, &place).await?;
+    let last = names.last().cloned();
+
+    let mut items = Vec::new();
+    let mut objects = stream::iter(names)
+        .map(|name| {
+            let (objects, key) = (&member.objects, format!("{prefix}{name}"));
+            async move { outcomes::read(&**objects, &key).await.map(|records| (name, records)) }
+        })
+        .buffered(AT_A_TIME);
+    while let Some((name, records)) = objects.try_next().await? {
+        let skipped = if name == place.object { place.line } else { 0 };
+        for (line, record) in
+            records.into_iter().enumerate().skip(skipped).filter(|(_, record)| kept.holds(record))
+        {
+            if items.len() == wanted {
+                return Ok(Json(Page::new(items, Some(Place { object: name, line }))));
+            }
+            items.push(Failure::from(record));
+        }
+    }
+    // Behind the last object that was looked through.
+    let next = last.filter(|_| more).map(|object| Place { object, line: usize::MAX });
+    Ok(Json(Page::new(items, next)))
+}
+
+/// Names of the objects from `place` on, as many as one page looks through, and whether there are more.
+async fn names(objects: &dyn Objects, prefix: &str, place: &Place) -> Result<(Vec<String>, bool)> {
+    let mut names = Vec::new();
+    if !place.object.is_empty() && place.line < usize::MAX {
+        names.push(place.object.clone());
+    }
+    let after = Some(format!("{prefix}{}", place.object)).filter(|_| !place.object.is_empty());
+    let found = objects.list(prefix, after.as_deref()).await?;
+    let room = OBJECTS - names.len();
+    let more = found.len() > room;
+    names.extend(found.iter().filter_map(|key| key.strip_prefix(prefix)).take(room).map(str::to_owned));
+    Ok((names, more))
+}
+
+/// Which records are wanted.
+#[derive(Clone, Copy, Debug)]
+struct Filter {
+    outcome: Option<Outcome>,
+    reason: Option<Reason>,
+}
+
+impl Filter {
+    fn holds(self, record: &Record<'_>) -> bool {
+        record.outcome != Outcome::Delivered
+            && self.outcome.is_none_or(|outcome| record.outcome == outcome)
+            && self.reason.is_none_or(|reason| record.reason == reason)
+    }
+}
+
+impl FailureQuery {
+    fn filter(&self) -> Result<Filter> {
+        let outcomes = || Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Delivered);
+        let outcome = self.outcome.as_deref().map(|name| {
+            let found = outcomes().find(|outcome| outcome.name() == name);
+            found.ok_or_else(|| unknown("outcome", name, outcomes().map(Outcome::name)))
+        });
+        let reasons = || REASONS.iter().filter(|row| row.2 != Outcome::Delivered).map(|row| row.3);
+        let reason = self.reason.as_deref().map(|name| {
+            let found = reasons().find(|known| *known == name).and_then(Reason::from_name);
+            found.ok_or_else(|| unknown("reason", name, reasons()))
+        });
+        match (outcome.transpose(), reason.transpose()) {
+            (Ok(outcome), Ok(reason)) => Ok(Filter { outcome, reason }),
+            (outcome, reason) => {
+                Err(Problem::invalid(outcome.err().into_iter().chain(reason.err()).collect()))
+            }
+        }
+    }
+}
+
+fn unknown(field: &str, name: &str, known: impl Iterator<Item = &'static str> + Clone) -> Fault {
+    let fault = Fault::new(field, format!("`{name}` is no {field} of a failure"));
+    match nearest(name, known.clone()) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
+        None => fault.hint(format!("it is one of {}", known.collect::<Vec<_>>().join(", "))),
+    }
+}

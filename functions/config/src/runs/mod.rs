@@ -1,0 +1,86 @@
+//! `/runs`: executions of pushes: started, looked at, controlled.
+
+mod control;
+mod failures;
+mod resume;
+mod start;
+mod view;
+
+use std::collections::HashMap;
+
+use axum::Json;
+use fanhook_core::id::{PushId, RunId};
+use fanhook_store::{
+    counters, parts,
+    runs::{self, Run},
+};
+use serde::Deserialize;
+
+use self::view::{RunItem, RunView};
+pub(crate) use self::{
+    control::{cancel, pause},
+    failures::failures,
+    resume::resume,
+    start::start,
+};
+use crate::{
+    access::{Caller, Id, Member},
+    input::Params,
+    output::{Page, from_cursor, limit},
+    problem::{Problem, Result},
+};
+
+/// Runs of a page, unless the caller asks for another number.
+const PAGE: usize = 50;
+/// Most runs of a page: they are read in one batch.
+const MAX_PAGE: usize = 100;
+/// Batches that are looked through for one page of a push's runs.
+const BATCHES: usize = 10;
+
+/// Which runs a caller wants to see.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunQuery {
+    push: Option<PushId>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// `GET /runs`, newest first. A page may have fewer items than wanted and yet a cursor, where many runs are of other pushes.
+pub(crate) async fn list(member: Member, Params(query): Params<RunQuery>) -> Result<Json<Page<RunItem>>> {
+    let wanted = limit(query.limit, PAGE, MAX_PAGE)?;
+    let mut after: Option<RunId> = from_cursor(query.cursor.as_deref())?;
+    let mut items = Vec::new();
+    for _ in 0..BATCHES {
+        let (ids, more) = runs::list(&*member.ledger, &member.workspace, after, wanted - items.len()).await?;
+        let (found, _) = runs::control(&*member.ledger, &ids, &[]).await?;
+        let mut found: HashMap<RunId, Run> = found.into_iter().map(|run| (run.id, run)).collect();
+        let runs = ids.iter().filter_map(|id| found.remove(id));
+        items.extend(runs.filter(|run| query.push.is_none_or(|push| run.push == push)).map(RunItem::from));
+        after = more;
+        if items.len() == wanted || after.is_none() {
+            break;
+        }
+    }
+    Ok(Json(Page::new(items, after)))
+}
+
+/// `GET /runs/{id}`.
+pub(crate) async fn read(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
+    let run = find(&member, id).await?;
+    view(&member, run).await.map(Json)
+}
+
+/// A run of the caller's workspace.
+async fn find(caller: &Caller, id: RunId) -> Result<Run> {
+    let run = runs::get(&*caller.ledger, id).await?;
+    run.filter(|run| run.workspace == caller.workspace).ok_or_else(Problem::not_found)
+}
+
+/// A run with its parts and counters.
+async fn view(caller: &Caller, run: Run) -> Result<RunView> {
+    // The counters first: so their sum is never above the recipients.
+    let counted = counters::read(&*caller.ledger, run.id).await?;
+    let parts = parts::list(&*caller.ledger, run.id).await?;
+    Ok(RunView::new(run, parts, &counted.totals, caller.now))
+}

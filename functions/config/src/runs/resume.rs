@@ -1,0 +1,154 @@
+//! `POST /runs/{id}/resume`: a paused run goes on, and a failed one, with another file where its own can't be read.
+
+use std::time::Duration;
+
+use axum::Json;
+use fanhook_core::{
+    chunk,
+    fault::Fault,
+    id::{RunId, UploadId},
+    run::RunState,
+};
+use fanhook_store::{
+    chunks::Fenced,
+    parts::{self, Part, PartState},
+    runs::{Run, Transition},
+};
+use serde::Deserialize;
+
+use super::{
+    control::{ATTEMPTS, Changed, change, reopen, wake, wrong_state},
+    find,
+    start::check_uploads,
+    view,
+    view::RunView,
+};
+use crate::{
+    access::{Caller, Id, Member},
+    input::Optional,
+    problem::{Problem, Result},
+};
+
+/// How long an answer waits for the verdict on a file's beginning.
+const VERDICT: Duration = Duration::from_secs(10);
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+/// How `fanout` marks a part whose file begins otherwise than what was read of it before.
+const AUDIENCE_CHANGED: &str = "audience_changed";
+
+/// With what a failed run goes on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResumeInput {
+    /// The audience again, in place of the file that can't be read.
+    upload: UploadId,
+    /// Which part it is for; needed where several failed.
+    #[serde(default)]
+    part: Option<chunk::Part>,
+}
+
+/// `POST /runs/{id}/resume`.
+pub(crate) async fn resume(
+    member: Member,
+    Id(id): Id<RunId>,
+    Optional(input): Optional<ResumeInput>,
+) -> Result<Json<RunView>> {
+    let mut run = find(&member, id).await?;
+    if let Some(input) = &input {
+        check_uploads(&member, &[input.upload], "upload").await?;
+    }
+    for _ in 0..ATTEMPTS {
+        let opened = match run.state {
+            RunState::Paused if input.is_some() => {
+                return Err(Problem::invalid(vec![Fault::new(
+                    "upload",
+                    "only a failed run takes another file",
+                )]));
+            }
+            RunState::Paused => reopen(&member, &run, None).await?,
+            RunState::Failed => {
+                let replaced = replaced(&member, &run, input).await?;
+                reopen(&member, &run, replaced.as_ref()).await?
+            }
+            _ => return Err(wrong_state(&run, "resumed")),
+        };
+        unrelease(&member, run.id).await?;
+        match change(&member, &run, Transition::to(RunState::Running)).await? {
+            Changed::Done(now) => {
+                wake(&member, &now, &opened).await?;
+                let reopened: Vec<Part> =
+                    opened.into_iter().filter(|part| part.state == PartState::Failed).collect();
+                return verdict(&member, now, &reopened).await.map(Json);
+            }
+            Changed::Raced(now) => run = now,
+        }
+    }
+    Err(Problem::busy())
+}
+
+/// The failed part that the caller has another file for.
+async fn replaced(caller: &Caller, run: &Run, input: Option<ResumeInput>) -> Result<Option<Part>> {
+    let Some(input) = input else { return Ok(None) };
+    let parts = parts::list(&*caller.ledger, run.id).await?;
+    let failed: Vec<&Part> = parts.iter().filter(|part| part.state == PartState::Failed).collect();
+    let wanted = match (input.part, &failed[..]) {
+        (Some(number), _) => parts.iter().find(|part| part.part == number),
+        (None, [only]) => Some(*only),
+        (None, []) => parts.iter().find(|part| part.upload == input.upload),
+        (None, several) => {
+            let numbers: Vec<_> = several.iter().map(|part| part.part.to_string()).collect();
+            let fault = Fault::new("part", format!("name the part: {} failed", numbers.join(", ")));
+            return Err(Problem::invalid(vec![fault]));
+        }
+    };
+    match wanted {
+        Some(part) if part.state == PartState::Failed || part.upload == input.upload => {
+            Ok(Some(Part { upload: input.upload, ..part.clone() }))
+        }
+        Some(_) => Err(Problem::invalid(vec![Fault::new("part", "this part did not fail")])),
+        None => Err(Problem::invalid(vec![Fault::new("part", "the run has no such part")])),
+    }
+}
+
+/// Sets the parts' release cursors back: chunks whose due entries were dropped meanwhile are released again, and those that are done say so.
+async fn unrelease(caller: &Caller, run: RunId) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let mut lost = false;
+        for part in parts::list(&*caller.ledger, run).await?.iter().filter(|part| part.released > 0) {
+            lost |= parts::set_released(&*caller.ledger, part, part.released, 0).await? == Fenced::Lost;
+        }
+        if !lost {
+            return Ok(());
+        }
+    }
+    Err(Problem::busy())
+}
+
+/// Waits a while for what a worker says of the files of parts that were opened again: whether they begin as what was read before.
+///
+/// Only the worker may read an audience; a large compressed file takes it longer than an answer may, and then the run itself tells.
+async fn verdict(caller: &Caller, run: Run, reopened: &[Part]) -> Result<RunView> {
+    let compared: Vec<&Part> = reopened.iter().filter(|part| part.commit.segments > 0).collect();
+    let until = caller.clock.now() + VERDICT;
+    while !compared.is_empty() && caller.clock.now() < until {
+        caller.clock.sleep(LOOK).await;
+        let parts = parts::list(&*caller.ledger, run.id).await?;
+        let now = |old: &Part| parts.iter().find(|part| part.part == old.part);
+        let changed = compared
+            .iter()
+            .filter_map(|old| now(old))
+            .find_map(|part| part.failure.as_deref().filter(|failure| failure.starts_with(AUDIENCE_CHANGED)));
+        if let Some(failure) = changed {
+            let detail = failure.trim_start_matches(AUDIENCE_CHANGED).trim_start_matches(": ");
+            return Err(Problem::conflict(AUDIENCE_CHANGED, detail));
+        }
+        let decided = |old: &&Part| {
+            now(old).is_none_or(|part| part.state != PartState::Open || part.commit != old.commit)
+        };
+        if compared.iter().all(decided) {
+            break;
+        }
+    }
+    let run = find(caller, run.id).await?;
+    view(caller, run).await
+}

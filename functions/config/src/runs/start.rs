@@ -1,0 +1,238 @@
+//! `POST /pushes/{id}/runs`: starts a run, once for each idempotency key.
+
+use std::collections::HashSet;
+
+use axum::{
+    Json,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use fanhook_core::{
+    fault::Fault,
+    id::{PushId, RunId, UploadId},
+    push::Push,
+    run::{Closing, Pinned, RunState},
+    time::Millis,
+    webhook::Webhook,
+};
+use fanhook_lambda::telemetry::chain;
+use fanhook_store::{
+    endpoints, id_types,
+    parts::{self, Part},
+    runs::{self, Idempotency, MAX_PARTS, Run, Start},
+    sources,
+    uploads::Kind,
+    webhooks,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::view;
+use crate::{
+    access::{Caller, Id, Member},
+    input::Input,
+    problem::{Problem, Result},
+    pushes, uploads,
+    webhooks::settings,
+};
+
+/// Header that names a start, so that a repeated one is recognised.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Longest idempotency key.
+const MAX_KEY: usize = 255;
+/// Most that a run pins, in bytes of JSON: one item of the ledger.
+const MAX_PINNED: usize = 380 * 1024;
+
+/// What a run is started with.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartInput {
+    /// Files of the audience, a part each.
+    uploads: Vec<UploadId>,
+    /// When the run is closed at the latest.
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+}
+
+/// `POST /pushes/{id}/runs`.
+pub(crate) async fn start(
+    member: Member,
+    Id(id): Id<PushId>,
+    headers: HeaderMap,
+    Input(input): Input<StartInput>,
+) -> Result<Response> {
+    let idempotency = idempotency(&headers, id, &input)?;
+    // A repeat gets its run whatever became of push and uploads since.
+    if let Some(earlier) = runs::earlier(&*member.ledger, &member.workspace, &idempotency).await? {
+        return repeated(&member, earlier).await;
+    }
+    let push = pushes::find(&member, id).await?;
+    let expires_at = input.check(&member).await?;
+    let webhook = webhook(&member, &push).await?;
+    let pinned = pin(&member, &push, &webhook, &input).await?;
+    let run = run(&member, &pinned, expires_at);
+    let due =
+        if run.state == RunState::Closing { run.created } else { run.created + member.settings.due_ahead };
+    let numbers = (0..).zip(&input.uploads);
+    let parts: Vec<Part> =
+        numbers.map(|(part, &upload)| Part::new(run.id, part, upload, run.expires)).collect();
+    match runs::start(&*member.ledger, &run, &pinned, &parts, &idempotency, due).await? {
+        Start::Started => {}
+        earlier => return repeated(&member, earlier).await,
+    }
+    let messages = parts.iter().map(|part| parts::message(&run, part.part)).collect();
+    if let Err(error) = member.fanout.send(messages).await {
+        // The run's due entries bring it back.
+        tracing::warn!(error = chain(&error), "the parts' messages were not sent");
+    }
+    Ok((StatusCode::ACCEPTED, Json(view(&member, run).await?)).into_response())
+}
+
+/// The answer where the key was used before.
+async fn repeated(caller: &Caller, earlier: Start) -> Result<Response> {
+    match earlier {
+        Start::Started | Start::KeyReused => {
+            let detail =
+                "this `Idempotency-Key` came with another request before; take a new key for a new run";
+            Err(Problem::conflict("idempotency_key_reused", detail))
+        }
+        Start::Repeated(run) => {
+            let run = super::find(caller, run).await?;
+            Ok((StatusCode::OK, Json(view(caller, run).await?)).into_response())
+        }
+    }
+}
+
+fn idempotency(headers: &HeaderMap, push: PushId, input: &StartInput) -> Result<Idempotency> {
+    let key = headers.get(IDEMPOTENCY_KEY).map_or(&b""[..], |value| value.as_bytes());
+    if key.is_empty() || key.len() > MAX_KEY {
+        let detail =
+            format!("a start needs the header `Idempotency-Key`, 1 to {MAX_KEY} bytes, new for each run");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
+    }
+    let request = serde_json::to_vec(&(push, input)).map_err(|_| Problem::internal())?;
+    let hash = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
+    Ok(Idempotency { key: hash(key), request: hash(&request) })
+}
+
+impl StartInput {
+    /// Checks all of it; the expiry as a point in time.
+    async fn check(&self, caller: &Caller) -> Result<Option<Millis>> {
+        let mut faults = Vec::new();
+        let expires_at = self.expires_at.map(|at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));
+        if expires_at.is_some_and(|at| at > caller.now + caller.settings.retention) {
+            let days = caller.settings.retention.as_secs() / (24 * 60 * 60);
+            faults.push(Fault::new(
+                "expires_at",
+                format!("must be within {days} days: a run is kept no longer"),
+            ));
+        }
+        if self.uploads.is_empty() || self.uploads.len() > MAX_PARTS {
+            faults.push(Fault::new("uploads", format!("an audience is 1 to {MAX_PARTS} files")));
+        }
+        let mut seen = HashSet::new();
+        let twice = self.uploads.iter().enumerate().filter(|(_, upload)| !seen.insert(**upload));
+        faults.extend(twice.map(|(index, _)| Fault::new(format!("uploads[{index}]"), "is named twice")));
+        if !faults.is_empty() {
+            return Err(Problem::invalid(faults));
+        }
+        check_uploads(caller, &self.uploads, "uploads").await?;
+        Ok(expires_at)
+    }
+}
+
+/// Checks that files are audiences of the workspace, and are there.
+pub(super) async fn check_uploads(caller: &Caller, ids: &[UploadId], field: &str) -> Result<()> {
+    let place =
+        |index: usize| if field == "uploads" { format!("uploads[{index}]") } else { field.to_owned() };
+    let (mut unknown, mut wrong, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, &id) in ids.iter().enumerate() {
+        match uploads::find(caller, id).await? {
+            None => unknown.push(Fault::new(place(index), "there is no such upload")),
+            Some(upload) if upload.kind != Kind::Audience => {
+                wrong.push(Fault::new(place(index), "this upload is a profile file, not an audience"));
+            }
+            Some(upload) if !upload.is_uploaded(&*caller.objects).await? => {
+                let fault = Fault::new(place(index), "no file was uploaded yet");
+                missing.push(
+                    fault.hint("put the file to the address that `POST /uploads` gave, then start again"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    if !unknown.is_empty() {
+        Err(Problem::not_found().errors(unknown))
+    } else if !wrong.is_empty() {
+        Err(Problem::invalid(wrong))
+    } else if !missing.is_empty() {
+        Err(Problem::conflict("not_uploaded", "a file of the audience is not there").errors(missing))
+    } else {
+        Ok(())
+    }
+}
+
+/// The push's webhook, which the push still fits, and whose endpoint says what it says.
+async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
+    let webhook = webhooks::get(&*caller.config, &caller.workspace, push.webhook).await?;
+    let webhook = webhook.ok_or_else(Problem::not_found)?;
+    let faults = pushes::faults(caller, push, &webhook).await?;
+    if !faults.is_empty() {
+        let detail = "the push does not fit its webhook and the ID types as they are now; save it again";
+        return Err(Problem::conflict("push_outdated", detail).errors(faults));
+    }
+    // A crash between a webhook's two writes leaves its endpoint behind.
+    let endpoint = endpoints::get(&*caller.ledger, webhook.id).await?;
+    let current =
+        endpoint.is_some_and(|endpoint| endpoint.settings == settings(&webhook, endpoint.settings.updated));
+    if !current {
+        endpoints::put(&*caller.ledger, webhook.id, &settings(&webhook, caller.now)).await?;
+    }
+    Ok(webhook)
+}
+
+async fn pin(caller: &Caller, push: &Push, webhook: &Webhook, input: &StartInput) -> Result<Pinned> {
+    let id = RunId::new(caller.random.uuid7(caller.now));
+    let mut id_types = id_types::get(&*caller.config, &caller.workspace).await?.types;
+    id_types.retain(|id_type| id_type.enabled);
+    let pinned = Pinned {
+        run: id,
+        origin: id,
+        workspace: caller.workspace.clone(),
+        push: push.id,
+        push_name: push.name.clone(),
+        webhook: webhook.id,
+        webhook_version: webhook.version,
+        content: webhook.content.clone(),
+        push_content: push.content.clone(),
+        id_types,
+        sources: sources::get(&*caller.config, &caller.workspace).await?,
+        uploads: input.uploads.clone(),
+    };
+    if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > MAX_PINNED {
+        let detail = format!("webhook, push and ID types together have more than {MAX_PINNED} bytes");
+        return Err(Problem::conflict("too_large", detail));
+    }
+    Ok(pinned)
+}
+
+fn run(caller: &Caller, pinned: &Pinned, expires_at: Option<Millis>) -> Run {
+    let now = caller.now;
+    // Nothing of a run that begins behind its expiry may be sent.
+    let expired = expires_at.is_some_and(|at| at <= now);
+    Run {
+        id: pinned.run,
+        workspace: pinned.workspace.clone(),
+        push: pinned.push,
+        webhook: pinned.webhook,
+        state: if expired { RunState::Closing } else { RunState::Starting },
+        epoch: 0,
+        created: now,
+        expires_at,
+        closing: expired.then_some(Closing::Expired),
+        failure: None,
+        ended: None,
+        expires: caller.settings.expires(now),
+    }
+}

@@ -1,0 +1,49 @@
+//! What of a webhook is true of its endpoint now, for all its runs: kept in the ledger, where workers read it.
+
+use fanhook_core::{id::WebhookId, run::EndpointSettings, time::Millis, webhook::Webhook};
+use fanhook_store::{endpoints, webhooks};
+
+use crate::{
+    access::Caller,
+    problem::{Problem, Result},
+};
+
+/// Attempts at writing what is newest while others write as well.
+const ATTEMPTS: usize = 10;
+
+/// A webhook's settings of now.
+pub(crate) fn settings(webhook: &Webhook, updated: Millis) -> EndpointSettings {
+    EndpointSettings {
+        requests_per_second: webhook.limits.requests_per_second,
+        retry: webhook.retry,
+        signing: webhook.signing.clone(),
+        updated,
+    }
+}
+
+/// Writes a webhook's settings.
+pub(crate) async fn write(caller: &Caller, webhook: &Webhook) -> Result<()> {
+    endpoints::put(&*caller.ledger, webhook.id, &settings(webhook, caller.now)).await?;
+    Ok(())
+}
+
+/// Brings the endpoint to what the webhook says, or away where the webhook is gone.
+///
+/// The two are in different tables. Of several writers at once the last one looks at the webhook after it wrote, and so sees
+/// what is newest.
+pub(crate) async fn settle(caller: &Caller, id: WebhookId) -> Result<()> {
+    let mut written = None;
+    for _ in 0..ATTEMPTS {
+        let webhook = webhooks::get(&*caller.config, &caller.workspace, id).await?;
+        let version = webhook.as_ref().map(|webhook| webhook.version);
+        if written == Some(version) {
+            return Ok(());
+        }
+        match &webhook {
+            Some(webhook) => write(caller, webhook).await?,
+            None => endpoints::delete(&*caller.ledger, id).await?,
+        }
+        written = Some(version);
+    }
+    Err(Problem::busy())
+}
