@@ -212,22 +212,43 @@ fn write_tags<'s>(line: &mut Vec<u8>, tags: impl Iterator<Item = (&'s str, &'s s
 /// Writes a JSON string.
 fn write_string(line: &mut Vec<u8>, text: &str) {
     line.push(b'"');
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        line.extend_from_slice(&text.as_bytes()[from..at]);
-        from = at + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_prefix(rest));
+        line.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
         match byte {
             b'"' | b'\\' => line.extend_from_slice(&[b'\\', byte]),
             b'\n' => line.extend_from_slice(b"\\n"),
             // Writing to a vector cannot fail.
             _ => drop(write!(line, "\\u{byte:04x}")),
         }
+        rest = after;
     }
-    line.extend_from_slice(&text.as_bytes()[from..]);
     line.push(b'"');
+}
+
+/// How many bytes at the beginning stand for themselves in a JSON string: no quote, backslash or control character.
+///
+/// Looks at eight bytes at once. Each test sets the top bit of the bytes that it is true for; it may also do so for bytes
+/// after the first such one, but never before it.
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = 0x8080_8080_8080_8080;
+    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word & TOP;
+    let is = |word: u64, byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    let mut words = bytes.chunks_exact(8);
+    let mut at = 0;
+    for chunk in words.by_ref() {
+        let word = chunk.try_into().map_or(0, u64::from_le_bytes);
+        let special = is(word, b'"') | is(word, b'\\') | below(word, b' ');
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let special = |&byte: &u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    at + words.remainder().iter().position(special).unwrap_or(words.remainder().len())
 }
 
 /// What tells the recipients of one user apart.

@@ -25,6 +25,7 @@ mod error;
 mod ndjson;
 mod reader;
 mod row;
+mod scan;
 
 pub use commit::{Commit, Counts, Start};
 pub use decompress::Compression;

@@ -1,21 +1,38 @@
 //! A record as a JSON object.
 
-use std::{convert::Infallible, fmt};
+use std::{
+    convert::Infallible,
+    fmt::{self, Display},
+};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
     Reason,
-    row::{Row, Span, Types},
+    row::{Row, Types},
+    scan,
 };
 
 /// Reads the object on a line into `row`.
 pub(super) fn read(line: &str, types: &Types, profiles: bool, row: &mut Row) -> Result<(), Reason> {
-    let mut json = serde_json::Deserializer::from_str(line);
-    let read = Object { types, profiles, row: &mut *row }.deserialize(&mut json).and_then(|()| json.end());
-    read.map_err(|error| reason(&error))?;
+    if !scan::read(line, types, row) {
+        read_thoroughly(line, types, profiles, row)?;
+    }
     row.check_tag_names()
+}
+
+/// Reads an object of any form, or tells what is wrong with it.
+pub(super) fn read_thoroughly(
+    line: &str,
+    types: &Types,
+    profiles: bool,
+    row: &mut Row,
+) -> Result<(), Reason> {
+    row.clear();
+    let mut json = serde_json::Deserializer::from_str(line);
+    let read = Object { types, profiles, row }.deserialize(&mut json).and_then(|()| json.end());
+    read.map_err(|error| reason(&error))
 }
 
 /// What serde says, without the value that it complains of.
@@ -30,11 +47,59 @@ fn reason(error: &serde_json::Error) -> Reason {
     Reason::Json { detail, column: error.column() }
 }
 
+/// A text, which a function takes.
+struct Text<F> {
+    expecting: &'static str,
+    take: F,
+}
+
+impl<'de, V, E: Display, F: FnOnce(&str) -> Result<V, E>> DeserializeSeed<'de> for Text<F> {
+    type Value = V;
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<V, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<V, E: Display, F: FnOnce(&str) -> Result<V, E>> Visitor<'_> for Text<F> {
+    type Value = V;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_str<D: Error>(self, text: &str) -> Result<V, D> {
+        (self.take)(text).map_err(D::custom)
+    }
+}
+
 /// The whole object.
 struct Object<'r> {
     types: &'r Types,
     profiles: bool,
     row: &'r mut Row,
+}
+
+#[derive(Clone, Copy)]
+enum Field {
+    Qaid,
+    Ids,
+    Tags,
+    Source,
+    Updated,
+}
+
+impl Field {
+    fn named(name: &str, profiles: bool) -> Result<Self, &'static str> {
+        match name {
+            "qaid" => Ok(Self::Qaid),
+            "ids" => Ok(Self::Ids),
+            "tags" => Ok(Self::Tags),
+            "source" if profiles => Ok(Self::Source),
+            "updated" if profiles => Ok(Self::Updated),
+            _ if profiles => Err("a field is none of `qaid`, `ids`, `tags`, `source`, `updated`"),
+            _ => Err("a field is none of `qaid`, `ids`, `tags`"),
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -54,110 +119,33 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { types, profiles, row } = self;
         let mut seen = 0_u8;
-        while let Some(field) = map.next_key_seed(Field { profiles })? {
+        let name =
+            || Text { expecting: "the name of a field", take: |name: &str| Field::named(name, profiles) };
+        while let Some(field) = map.next_key_seed(name())? {
             if seen & 1 << field as u8 != 0 {
                 return Err(A::Error::custom("a field is there twice"));
             }
             seen |= 1 << field as u8;
             match field {
-                FieldName::Qaid => row.qaid = Some(map.next_value_seed(Text { row })?),
-                FieldName::Ids => map.next_value_seed(Ids { types, row })?,
-                FieldName::Tags => map.next_value_seed(Tags { row })?,
-                FieldName::Source => map.next_value_seed(Checked { row, keep: Row::set_source })?,
-                FieldName::Updated => map.next_value_seed(Checked { row, keep: Row::set_updated })?,
+                Field::Qaid => {
+                    let take = |text: &str| Ok::<_, Infallible>(row.push(text));
+                    row.qaid = Some(map.next_value_seed(Text { expecting: "a text in `qaid`", take })?);
+                }
+                Field::Ids => map.next_value_seed(Ids { types, row })?,
+                Field::Tags => map.next_value_seed(Tags { row })?,
+                Field::Source => {
+                    let take = |text: &str| row.set_source(text);
+                    map.next_value_seed(Text { expecting: "a text in `source`", take })?;
+                }
+                Field::Updated => {
+                    let take = |text: &str| row.set_updated(text);
+                    map.next_value_seed(Text { expecting: "a text in `updated`", take })?;
+                }
             }
         }
         Ok(())
     }
 }
-
-#[derive(Clone, Copy)]
-enum FieldName {
-    Qaid,
-    Ids,
-    Tags,
-    Source,
-    Updated,
-}
-
-/// Lets a seed take one text.
-macro_rules! takes_text {
-    ($seed:ty, $value:ty, $expecting:literal) => {
-        impl<'de> DeserializeSeed<'de> for $seed {
-            type Value = $value;
-            fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<$value, D::Error> {
-                json.deserialize_str(self)
-            }
-        }
-
-        impl<'de> Visitor<'de> for $seed {
-            type Value = $value;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($expecting)
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<$value, E> {
-                self.take(text).map_err(E::custom)
-            }
-        }
-    };
-}
-
-/// The name of a field.
-struct Field {
-    profiles: bool,
-}
-
-impl Field {
-    fn take(self, name: &str) -> Result<FieldName, &'static str> {
-        match name {
-            "qaid" => Ok(FieldName::Qaid),
-            "ids" => Ok(FieldName::Ids),
-            "tags" => Ok(FieldName::Tags),
-            "source" if self.profiles => Ok(FieldName::Source),
-            "updated" if self.profiles => Ok(FieldName::Updated),
-            _ if self.profiles => Err("a field is none of `qaid`, `ids`, `tags`, `source`, `updated`"),
-            _ => Err("a field is none of `qaid`, `ids`, `tags`"),
-        }
-    }
-}
-takes_text!(Field, FieldName, "the name of a field");
-
-/// A text that is kept.
-struct Text<'r> {
-    row: &'r mut Row,
-}
-
-impl Text<'_> {
-    fn take(self, text: &str) -> Result<Span, Infallible> {
-        Ok(self.row.push(text))
-    }
-}
-takes_text!(Text<'_>, Span, "a text");
-
-/// A text with a rule of its own.
-struct Checked<'r> {
-    row: &'r mut Row,
-    keep: fn(&mut Row, &str) -> Result<(), Reason>,
-}
-
-impl Checked<'_> {
-    fn take(self, text: &str) -> Result<(), Reason> {
-        (self.keep)(self.row, text)
-    }
-}
-takes_text!(Checked<'_>, (), "a text");
-
-/// The code of an ID type.
-struct IdType<'r> {
-    types: &'r Types,
-}
-
-impl IdType<'_> {
-    fn take(self, code: &str) -> Result<u16, &'static str> {
-        self.types.find(code).ok_or("a name in `ids` is no ID type of the workspace")
-    }
-}
-takes_text!(IdType<'_>, u16, "an ID type");
 
 /// `{"<TYPE>":["…"]}`.
 struct Ids<'r> {
@@ -180,9 +168,12 @@ impl<'de> Visitor<'de> for Ids<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let find = |code: &str| {
+            self.types.find(code.as_bytes()).ok_or("a name in `ids` is no ID type of the workspace")
+        };
         // A workspace has at most 50 types.
         let mut seen = 0_u64;
-        while let Some(id_type) = map.next_key_seed(IdType { types: self.types })? {
+        while let Some(id_type) = map.next_key_seed(Text { expecting: "an ID type", take: find })? {
             let bit = 1_u64.checked_shl(id_type.into()).unwrap_or(0);
             if seen & bit != 0 {
                 return Err(A::Error::custom("an ID type is there twice in `ids`"));
@@ -215,10 +206,17 @@ impl<'de> Visitor<'de> for Values<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(value) = list.next_element_seed(Text { row: self.row })? {
-            self.row.add_id(self.id_type, value);
+        let Self { id_type, row } = self;
+        loop {
+            let take = |text: &str| {
+                let value = row.push(text);
+                row.add_id(id_type, value);
+                Ok::<_, Infallible>(())
+            };
+            if list.next_element_seed(Text { expecting: "a text as ID", take })?.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -242,26 +240,28 @@ impl<'de> Visitor<'de> for Tags<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Text { row: self.row })? {
+        let row = self.row;
+        loop {
+            let take = |name: &str| Ok::<_, Infallible>(row.push(name));
+            let Some(name) = map.next_key_seed(Text { expecting: "the name of a tag", take })? else {
+                return Ok(());
+            };
             // As it is typed, so that a number is never rounded.
             let typed = map.next_value::<&RawValue>()?.get();
             let value = match typed.as_bytes() {
-                [b'"', inside @ .., b'"'] if memchr::memchr(b'\\', inside).is_none() => {
-                    self.row.push(&typed[1..typed.len() - 1])
-                }
                 [b'"', ..] => {
-                    let text: String = serde_json::from_str(typed)
-                        .map_err(|_| A::Error::custom("a tag has a broken escape"))?;
-                    self.row.push(&text)
+                    let take = |text: &str| Ok::<_, Infallible>(row.push(text));
+                    let text = Text { expecting: "a text", take };
+                    text.deserialize(&mut serde_json::Deserializer::from_str(typed))
+                        .map_err(|_| A::Error::custom("a tag has a broken escape"))?
                 }
                 [b'{' | b'[', ..] => {
                     return Err(A::Error::custom("a tag must be a text, a number or a boolean"));
                 }
-                b"null" => continue,
-                _ => self.row.push(typed),
+                b"null" => row.push(""),
+                _ => row.push(typed),
             };
-            self.row.add_tag(name, value);
+            row.add_tag(name, value);
         }
-        Ok(())
     }
 }

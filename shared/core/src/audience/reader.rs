@@ -198,7 +198,7 @@ impl Reader {
         let line = &self.content.rest()[..end];
         if line.trim_ascii().is_empty() {
             self.counts.blank += 1;
-            self.advance(next);
+            self.advance(next, 1);
             return Ok(Step::Passed);
         }
         match &self.format {
@@ -209,13 +209,13 @@ impl Reader {
                 let (types, row) = (&self.types, &mut self.row);
                 let profiles = self.kind == Kind::Profiles;
                 let read = utf8(line).and_then(|line| ndjson::read(line, types, profiles, row));
-                Ok(self.done(read, next))
+                Ok(self.done(read, next, 1))
             }
             Some(Format::Lines) => {
                 self.row.clear();
                 let row = &mut self.row;
                 let read = utf8(line).map(|line| row.qaid = Some(row.push(line)));
-                Ok(self.done(read, next))
+                Ok(self.done(read, next, 1))
             }
         }
     }
@@ -249,9 +249,9 @@ impl Reader {
     /// Reads the header line of a CSV file.
     fn header(&mut self) -> Result<Step, FileError> {
         let rest = self.content.rest();
-        let next =
+        let (next, lines) =
             match csv::cut_quoted(rest, self.content.is_complete(), self.limits.record, &mut self.cells) {
-                Quoted::Record { next, .. } => next,
+                Quoted::Record { end, next } => (next, lines(&rest[..end])),
                 Quoted::More => return Ok(Step::More),
                 Quoted::Bad(reason) => {
                     return Err(csv::refuse(format!("the header: {reason}"), &[], self.kind, &self.types));
@@ -263,27 +263,27 @@ impl Reader {
         self.columns = csv::columns(&names, self.kind, &self.types)?;
         self.format = Some(Format::Csv(names));
         self.counts.header += 1;
-        self.advance(next);
+        self.advance(next, lines);
         Ok(Step::Passed)
     }
 
     fn csv(&mut self, end: usize, next: usize) -> Step {
         let rest = self.content.rest();
-        let (end, next) = if memchr::memchr(b'"', &rest[..end]).is_none() {
+        let (end, next, lines) = if memchr::memchr(b'"', &rest[..end]).is_none() {
             csv::cut_plain(&rest[..end], &mut self.cells);
-            (end, next)
+            (end, next, 1)
         } else {
             match csv::cut_quoted(rest, self.content.is_complete(), self.limits.record, &mut self.cells) {
-                Quoted::Record { end, next } => (end, next),
+                Quoted::Record { end, next } => (end, next, lines(&rest[..end])),
                 Quoted::More => return Step::More,
                 // Reading goes on at the next line, so that a stray quote costs its own line only.
-                Quoted::Bad(reason) => return self.done(Err(reason), next),
+                Quoted::Bad(reason) => return self.done(Err(reason), next, 1),
             }
         };
         self.row.clear();
         let read = utf8(&rest[..end])
             .and_then(|record| csv::read(record, &self.cells, &self.columns, &mut self.row));
-        self.done(read, next)
+        self.done(read, next, lines)
     }
 
     /// Passes over a record that is too long, as far as it is at hand.
@@ -292,12 +292,12 @@ impl Reader {
             return Step::More;
         }
         self.in_long = false;
-        self.done(Err(Reason::TooLong { limit: self.limits.record }), 0)
+        self.done(Err(Reason::TooLong { limit: self.limits.record }), 0, 1)
     }
 
     /// Accounts for a row that was read, up to `next`.
-    fn done(&mut self, read: Result<(), Reason>, next: usize) -> Step {
-        self.advance(next);
+    fn done(&mut self, read: Result<(), Reason>, next: usize, lines: u64) -> Step {
+        self.advance(next, lines);
         match read.and_then(|()| self.row.check(&self.types, self.kind == Kind::Profiles)) {
             Ok(()) => {
                 self.counts.good += 1;
@@ -311,13 +311,16 @@ impl Reader {
     }
 
     /// Notes a record that goes up to `next`.
-    fn advance(&mut self, next: usize) {
-        let breaks = memchr::memchr_iter(b'\n', &self.content.rest()[..next]).count() as u64;
-        // The last line of a file needs no line break, and of a line that was passed over it is gone.
-        self.counts.lines += breaks.max(1);
+    fn advance(&mut self, next: usize, lines: u64) {
+        self.counts.lines += lines;
         self.counts.records += 1;
         self.content.advance(next);
     }
+}
+
+/// The lines of a record, which has line breaks only inside.
+fn lines(record: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', record).count() as u64 + 1
 }
 
 /// The text of a record, checked once as a whole.

@@ -1,10 +1,12 @@
 //! One record of a file, in buffers that are used again for the next one.
 
-use memchr::{memchr, memmem};
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter};
 
 use super::Reason;
 use crate::{
-    id::{IdTypeCode, Qaid, SourceName},
+    id::{IdTypeCode, Qaid, SourceName, has_control},
     identity::IdValue,
     recipient,
     time::Millis,
@@ -20,8 +22,11 @@ pub(super) struct Types(pub(super) Vec<IdTypeCode>);
 
 impl Types {
     /// Index of a type.
-    pub(super) fn find(&self, code: &str) -> Option<u16> {
-        self.0.iter().position(|known| known.as_str() == code).and_then(|index| u16::try_from(index).ok())
+    pub(super) fn find(&self, code: &[u8]) -> Option<u16> {
+        self.0
+            .iter()
+            .position(|known| known.as_str().as_bytes() == code)
+            .and_then(|index| u16::try_from(index).ok())
     }
 }
 
@@ -32,10 +37,22 @@ pub(super) struct Span {
     end: u32,
 }
 
+impl Span {
+    pub(super) fn of(start: usize, end: usize) -> Option<Self> {
+        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
 /// The fields of a record, all texts in one buffer.
 #[derive(Default)]
 pub(super) struct Row {
     text: String,
+    /// `text` is the line of a segment that says the same.
+    is_line: bool,
     pub(super) qaid: Option<Span>,
     ids: Vec<(u16, Span)>,
     tags: Vec<(Span, Span)>,
@@ -48,6 +65,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn clear(&mut self) {
         self.text.clear();
+        self.is_line = false;
         self.qaid = None;
         self.ids.clear();
         self.tags.clear();
@@ -62,13 +80,25 @@ impl Row {
         Span { start, end: self.position() }
     }
 
+    /// Keeps a whole line, whose pieces the spans are. It is a recipient's line of a segment as it stands.
+    pub(super) fn keep_line(&mut self, line: &str) {
+        self.clear();
+        self.text.push_str(line);
+        self.is_line = true;
+    }
+
+    /// A type that has no IDs yet.
+    pub(super) fn new_id_type(&self, id_type: u16) -> Option<u16> {
+        self.ids.iter().all(|&(known, _)| known != id_type).then_some(id_type)
+    }
+
     /// A record is far shorter than 4 GiB.
     fn position(&self) -> u32 {
         u32::try_from(self.text.len()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn get(&self, span: Span) -> &str {
-        &self.text[span.start as usize..span.end as usize]
+        &self.text[span.range()]
     }
 
     /// Adds an ID; an empty one is none.
@@ -108,10 +138,8 @@ impl Row {
     /// Checks the values, once all are there.
     pub(super) fn check(&self, types: &Types, needs_source: bool) -> Result<(), Reason> {
         let bytes = self.text.as_bytes();
-        let reserved = |byte: &[u8]| memmem::find(bytes, byte).is_some();
-        if memchr(0, bytes).is_some()
-            || !bytes.is_ascii() && (reserved(b"\xEF\xBF\xBE") || reserved(b"\xEF\xBF\xBF"))
-        {
+        let reserved = |at: usize| matches!(bytes[at..], [0xEF, 0xBF, 0xBE | 0xBF, ..]);
+        if memchr(0, bytes).is_some() || !bytes.is_ascii() && memchr_iter(0xEF, bytes).any(reserved) {
             return Err(Reason::NotText);
         }
         let qaid = self.qaid.map(|qaid| self.get(qaid)).ok_or(Reason::Missing { field: "qaid" })?;
@@ -155,7 +183,7 @@ impl Row {
 
 /// The rule that a tag's name breaks.
 pub(super) fn tag_name_fault(name: &str) -> Option<&'static str> {
-    let valid = (1..=MAX_TAG_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
+    let valid = (1..=MAX_TAG_NAME).contains(&name.len()) && !has_control(name);
     (!valid).then_some("must have names of 1 to 256 bytes without control characters")
 }
 
@@ -205,6 +233,11 @@ impl<'a> Record<'a> {
 
     /// Writes it as a recipient's line of a segment.
     pub fn write(&self, line: &mut Vec<u8>) {
+        if self.row.is_line {
+            line.extend_from_slice(self.row.text.as_bytes());
+            line.push(b'\n');
+            return;
+        }
         recipient::write(
             line,
             self.qaid(),

@@ -9,7 +9,10 @@ use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{id::InvalidId, push::SendForm};
+use crate::{
+    id::{InvalidId, has_control},
+    push::SendForm,
+};
 
 /// Longest ID, in bytes.
 const MAX_LENGTH: usize = 1024;
@@ -41,7 +44,7 @@ impl<'a> IdValue<'a> {
         if let Some(digits) = text.strip_prefix("sha256:") {
             return digest(digits, 64).map(Self::Sha256);
         }
-        let valid = (1..=MAX_LENGTH).contains(&text.len()) && !text.chars().any(char::is_control);
+        let valid = (1..=MAX_LENGTH).contains(&text.len()) && !has_control(text);
         valid.then_some(Self::Plain(text))
     }
 
