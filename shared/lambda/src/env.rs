@@ -58,8 +58,8 @@ pub fn read_from<T>(
     build: impl FnOnce(&mut Env<'_>) -> T,
 ) -> Result<T, EnvError> {
     let mut env = Env { variables: &variables, error: EnvError { missing: Vec::new(), wrong: Vec::new() } };
-    let built = build(&mut env);
-    if env.error.missing.is_empty() && env.error.wrong.is_empty() { Ok(built) } else { Err(env.error) }
+    let settings = build(&mut env);
+    if env.error.missing.is_empty() && env.error.wrong.is_empty() { Ok(settings) } else { Err(env.error) }
 }
 
 /// The environment while it is read.
@@ -175,7 +175,7 @@ mod tests {
                 env.level("G"),
             )
         });
-        let days = Duration::from_secs(172_800);
+        let days = Duration::from_hours(48);
         let lists = (vec!["a".to_owned(), "b".to_owned()], Vec::new());
         assert_eq!(
             read,

@@ -49,7 +49,7 @@ pub async fn each<T: DeserializeOwned>(
     stop: Millis,
     handle: impl AsyncFn(Record<T>) -> Fate,
 ) -> Result<SqsBatchResponse, BatchError> {
-    let (ids, records) = parse(event)?;
+    let (ids, records) = parse(&event)?;
     let handle = &handle;
     let fates = records.into_iter().map(async |record| {
         let Some(record) = record else { return Fate::Retry };
@@ -72,7 +72,7 @@ pub async fn group<T: DeserializeOwned>(
     event: SqsEvent,
     handle: impl AsyncFnOnce(Vec<Record<T>>) -> Vec<Fate>,
 ) -> Result<SqsBatchResponse, BatchError> {
-    let (ids, records) = parse(event)?;
+    let (ids, records) = parse(&event)?;
     let mut readable = Vec::new();
     let mut places = Vec::new();
     for (place, record) in records.into_iter().enumerate() {
@@ -96,8 +96,11 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
-/// Identifiers and records of a batch; none for a body that can't be read.
-fn parse<T: DeserializeOwned>(event: SqsEvent) -> Result<(Vec<String>, Vec<Option<Record<T>>>), BatchError> {
+/// A record; none where its body can't be read.
+type Parsed<T> = Option<Record<T>>;
+
+/// Identifiers and records of a batch.
+fn parse<T: DeserializeOwned>(event: &SqsEvent) -> Result<(Vec<String>, Vec<Parsed<T>>), BatchError> {
     if event.records.is_empty() {
         return Err(BatchError::Empty);
     }
@@ -110,7 +113,7 @@ fn parse<T: DeserializeOwned>(event: SqsEvent) -> Result<(Vec<String>, Vec<Optio
     Ok((ids, event.records.iter().map(record).collect()))
 }
 
-fn record<T: DeserializeOwned>(record: &SqsMessage) -> Option<Record<T>> {
+fn record<T: DeserializeOwned>(record: &SqsMessage) -> Parsed<T> {
     let receives =
         record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(0);
     match serde_json::from_str(record.body.as_deref().unwrap_or_default()) {
@@ -154,7 +157,7 @@ mod tests {
                 1 => Fate::Retry,
                 2 => panic!("record 2"),
                 _ => {
-                    clock.sleep(Duration::from_secs(3600)).await;
+                    clock.sleep(Duration::from_hours(1)).await;
                     Fate::Done
                 }
             });

@@ -90,10 +90,10 @@ impl Placeholders {
             match change {
                 Change::Set(value) => set.push(format!("{name} = {}", self.value(value))),
                 Change::SetIfMissing(value) => {
-                    set.push(format!("{name} = if_not_exists({name}, {})", self.value(value)))
+                    set.push(format!("{name} = if_not_exists({name}, {})", self.value(value)));
                 }
                 Change::Add(number) => {
-                    add.push(format!("{name} {}", self.value(Value::N(number.to_string()))))
+                    add.push(format!("{name} {}", self.value(Value::N(number.to_string()))));
                 }
                 Change::Remove => remove.push(name),
             }

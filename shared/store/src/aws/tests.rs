@@ -67,7 +67,9 @@ impl HttpConnector for Script {
         let (status, headers, body) = answer.unwrap_or((500, Vec::new(), String::new()));
         let status = status.try_into().unwrap_or_else(|_| unreachable!("a status of the script"));
         let mut response = HttpResponse::new(status, SdkBody::from(body));
-        headers.into_iter().for_each(|(name, value)| _ = response.headers_mut().insert(name, value));
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value);
+        }
         HttpConnectorFuture::ready(Ok(response))
     }
 }

@@ -14,9 +14,9 @@ pub async fn objects(objects: &dyn Objects, prefix: &str) {
     pins(objects, &format!("{root}/pins")).await;
     empty(objects, &format!("{root}/empty")).await;
     lists(objects, &format!("{root}/lists")).await;
-    let upload = objects.presign_put(&root, Duration::from_secs(60)).await.expect("presign_put");
+    let upload = objects.presign_put(&root, Duration::from_mins(1)).await.expect("presign_put");
     assert!(upload.method == "PUT" && upload.url.contains(&root), "{upload:?}");
-    let download = objects.presign_get(&root, Duration::from_secs(60)).await.expect("presign_get");
+    let download = objects.presign_get(&root, Duration::from_mins(1)).await.expect("presign_get");
     assert!(download.method == "GET" && download.url.contains(&root), "{download:?}");
 }
 

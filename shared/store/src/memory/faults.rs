@@ -1,7 +1,5 @@
 //! Faults on demand: a twin asks its hook before each operation.
 
-use std::sync::Arc;
-
 use crate::{
     StoreError, StoreResult,
     ports::{Condition, Key, Message, Query, SecretContext, Write},
@@ -48,13 +46,16 @@ pub enum Fault {
     After,
 }
 
+/// Decides how an operation goes.
+type Hook = dyn Fn(&Operation<'_>) -> Fault + Send + Sync;
+
 /// A twin's hook; the default never fails.
-#[derive(Clone, Default)]
-pub(super) struct Faults(Option<Arc<dyn Fn(&Operation<'_>) -> Fault + Send + Sync>>);
+#[derive(Default)]
+pub(super) struct Faults(Option<Box<Hook>>);
 
 impl Faults {
     pub(super) fn new(hook: impl Fn(&Operation<'_>) -> Fault + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(hook)))
+        Self(Some(Box::new(hook)))
     }
 
     pub(super) fn of(&self, operation: &Operation<'_>) -> Fault {

@@ -20,7 +20,7 @@ use crate::{
 /// Keys of one listing.
 const PAGE: usize = 1000;
 /// Longest lifetime of a presigned request.
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// A bucket in memory.
 #[derive(Default)]

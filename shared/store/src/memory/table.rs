@@ -230,7 +230,9 @@ impl Table for MemoryTable {
             limits::transaction_bytes(
                 effects.iter().filter_map(|(effect, _)| effect.as_ref()).map(|stored| stored.size).sum(),
             )?;
-            effects.into_iter().for_each(|(effect, key)| partitions.place(key, effect));
+            for (effect, key) in effects {
+                partitions.place(key, effect);
+            }
             Ok(Transaction::Done)
         })
     }
@@ -249,7 +251,9 @@ impl Table for MemoryTable {
                 let effects = batch.iter().zip(keys).map(|(write, key)| Self::effect(write, key, None));
                 let effects = effects.collect::<StoreResult<Vec<_>>>()?;
                 let mut partitions = self.lock();
-                keys.iter().zip(effects).for_each(|(key, effect)| partitions.place(key.clone(), effect));
+                for (key, effect) in keys.iter().zip(effects) {
+                    partitions.place(key.clone(), effect);
+                }
                 StoreResult::Ok(())
             })?;
         }
