@@ -23,7 +23,8 @@ const NAMES: [&[&str]; 5] = [
     &["محمد", "فاطمة", "ليلى", "يوسف"],
     &["🦊 Foxy", "Max 👩‍👩‍👧‍👦", "🎟️", "Ada 🇺🇳"],
 ];
-const CITIES: [&str; 6] = ["Berlin", "Paris, Île-de-France", "\"Saint\" Denis", "上海", "القاهرة", "Lower\nUpper"];
+const CITIES: [&str; 6] =
+    ["Berlin", "Paris, Île-de-France", "\"Saint\" Denis", "上海", "القاهرة", "Lower\nUpper"];
 
 /// A crowd of any size.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,8 @@ impl Crowd {
         // Three in ten are known to the shop too: with another phone and name, which must not win, or with what the CRM does not know.
         match dice.roll(10) {
             0 => {
-                shop.mobile = crm.mobile.is_some().then(|| "+15550100".to_owned() + &format!("{:03}", n % 1000));
+                shop.mobile =
+                    crm.mobile.is_some().then(|| "+15550100".to_owned() + &format!("{:03}", n % 1000));
                 shop.name = crm.name.map(|_| "Customer");
             }
             1 => shop.name = crm.name.take(),
@@ -293,7 +295,8 @@ impl Dice {
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % sides as u64) as usize
+        let roll = (mixed ^ (mixed >> 31)) % sides as u64;
+        usize::try_from(roll).unwrap_or_default()
     }
 }
 
@@ -320,7 +323,8 @@ mod tests {
         assert!((200..400).contains(&expected.empty_value), "{expected:?}");
         let qaids: HashSet<&str> = users.iter().map(|user| user.qaid.as_str()).collect();
         assert_eq!(qaids.len(), 10_000);
-        let by_default = |user: &&User| matches!(&user.meets, Meets::Message { text, .. } if text.contains(DEFAULT_NAME));
+        let by_default =
+            |user: &&User| matches!(&user.meets, Meets::Message { text, .. } if text.contains(DEFAULT_NAME));
         let count = users.iter().filter(by_default).count();
         assert!((700..1100).contains(&count), "{count}");
         let shop = users.iter().flat_map(|user| &user.said).filter(|said| said.source == "shop").count();

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::PathBuf,
     thread::sleep,
     time::Duration,
 };
@@ -16,17 +16,16 @@ struct Arguments {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// End when the process of this ID has ended.
+    /// End when this file is gone.
     #[arg(long)]
-    with: Option<u32>,
+    with: Option<PathBuf>,
 }
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
     let receiver = Receiver::start(Options { port: arguments.port, keep_bodies: false })?;
     writeln!(io::stdout(), "{}", receiver.url(""))?;
-    let other = arguments.with.map(|pid| format!("/proc/{pid}"));
-    while other.as_ref().is_none_or(|process| Path::new(process).exists()) {
+    while arguments.with.as_ref().is_none_or(|file| file.exists()) {
         sleep(Duration::from_secs(1));
     }
     Ok(())
