@@ -99,3 +99,6 @@ pub enum WhenEmpty {
     /// The user is not sent to: outcome `empty_value`.
     SkipUser,
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,3 +240,6 @@ impl Default for RetryPolicy {
         Self { give_up_after_seconds: 24 * 60 * 60 }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,10 @@ impl PushContent {
 
     fn check_id_types(&self, allowed: &[IdTypeCode], faults: &mut Vec<Fault>) {
         if self.id_types.is_empty() {
-            faults.push(Fault::new("id_types", "a push sends one ID type, or the first that a user has of several"));
+            faults.push(Fault::new(
+                "id_types",
+                "a push sends one ID type, or the first that a user has of several",
+            ));
         }
         let mut seen = HashSet::new();
         for (index, code) in self.id_types.iter().enumerate() {
@@ -54,7 +57,9 @@ impl PushContent {
             if !allowed.contains(code) {
                 let names: Vec<_> = allowed.iter().map(|code| format!("`{code}`")).collect();
                 let hint = format!("it takes {}", names.join(", "));
-                faults.push(Fault::new(field, format!("the webhook does not take the ID type `{code}`")).hint(hint));
+                faults.push(
+                    Fault::new(field, format!("the webhook does not take the ID type `{code}`")).hint(hint),
+                );
             }
         }
     }
@@ -117,7 +122,8 @@ impl PushContent {
     fn check_known(&self, parameters: &[Parameter], faults: &mut Vec<Fault>) {
         let known = || parameters.iter().map(|parameter| parameter.name.as_str());
         for name in self.values.keys().map(Name::as_str).filter(|name| !known().any(|known| known == *name)) {
-            let fault = Fault::new(format!("values.{name}"), format!("the webhook has no parameter `{name}`"));
+            let fault =
+                Fault::new(format!("values.{name}"), format!("the webhook has no parameter `{name}`"));
             faults.push(match nearest(name, known()) {
                 Some(near) => fault.hint(format!("did you mean `{near}`?")),
                 None => fault,
@@ -138,7 +144,8 @@ fn check_variable(variable: &Variable) -> Vec<Fault> {
             faults.push(Fault::new("when_empty.default", "a default is not empty").hint("choose `blank`"));
         }
         if text.len() > MAX_DEFAULT {
-            faults.push(Fault::new("when_empty.default", format!("a default has at most {MAX_DEFAULT} bytes")));
+            faults
+                .push(Fault::new("when_empty.default", format!("a default has at most {MAX_DEFAULT} bytes")));
         }
     }
     faults

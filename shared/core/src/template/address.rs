@@ -18,7 +18,7 @@ pub(crate) struct Address {
     pub(crate) template: Template,
 }
 
-const FULL_ADDRESS: &str = "a URL is a full address, as in `https://example.com/path`";
+const FULL_ADDRESS: &str = "write the full address, as in `https://example.com/path`";
 
 const END_OF_AUTHORITY: &[char] = &['/', '?', '#', '\\'];
 
@@ -27,14 +27,18 @@ pub(crate) fn parse(text: &str, parameters: &[Parameter]) -> Result<Address, Vec
     let mut source = Source::new(text, parameters);
     let mut template = Template::default();
     for (at, _) in text.char_indices().filter(|&(_, c)| c.is_control() || c.is_whitespace() || c == '\\') {
-        source.fault_with_hint(at, "a URL holds no spaces, control characters or `\\`", "write a space as `%20`");
+        source.fault_with_hint(
+            at,
+            "a URL holds no spaces, control characters or `\\`",
+            "write a space as `%20`",
+        );
     }
-    let Some(scheme_end) = text.find("://") else {
-        source.fault(0, FULL_ADDRESS);
+    let Some(authority_start) = after_scheme(text) else {
+        source.fault_with_hint(0, "the URL of a webhook begins with `https://`", FULL_ADDRESS);
         return Err(source.finish(()).err().unwrap_or_default());
     };
-    let authority_start = scheme_end + 3;
-    let end_of = |from: usize, delimiters: &[char]| text[from..].find(delimiters).map_or(text.len(), |at| from + at);
+    let end_of =
+        |from: usize, delimiters: &[char]| text[from..].find(delimiters).map_or(text.len(), |at| from + at);
     let authority_end = end_of(authority_start, END_OF_AUTHORITY);
     let path_end = end_of(authority_end, &['?', '#']);
     let query_end = end_of(path_end, &['#']);
@@ -55,16 +59,23 @@ pub(crate) fn parse(text: &str, parameters: &[Parameter]) -> Result<Address, Vec
     }
     match (source.finish(()), origin) {
         (Err(faults), _) => Err(faults),
-        (Ok(()), None) => Err(vec![Fault::new("", FULL_ADDRESS)]),
+        (Ok(()), None) => Err(vec![Fault::new("", "this is no address").hint(FULL_ADDRESS)]),
         (Ok(()), Some(origin)) => Ok(Address { origin, template }),
     }
 }
 
 /// Scheme, host and port of a URL template, as a URL parser normalises them, where they can be told.
 pub(crate) fn origin(text: &str) -> Option<Url> {
-    let authority = text.find("://")? + 3;
+    let authority = after_scheme(text)?;
     let end = text[authority..].find(END_OF_AUTHORITY).map_or(text.len(), |at| authority + at);
-    Url::parse(&text[..end]).ok().filter(|url| matches!(url.scheme(), "https" | "http"))
+    Url::parse(&text[..end]).ok()
+}
+
+/// Where the authority begins.
+fn after_scheme(text: &str) -> Option<usize> {
+    let scheme = text.split("://").next().unwrap_or_default();
+    let known = ["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    (known && scheme.len() < text.len()).then(|| scheme.len() + 3)
 }
 
 fn checked_origin(source: &mut Source<'_>, authority_start: usize, authority_end: usize) -> Option<Url> {
@@ -76,17 +87,21 @@ fn checked_origin(source: &mut Source<'_>, authority_start: usize, authority_end
     }
     if let Some(at) = text[authority_start..].find('@') {
         let hint = "send credentials in a header";
-        source.fault_with_hint(authority_start + at, "the URL of a webhook names no user and no password", hint);
+        source.fault_with_hint(
+            authority_start + at,
+            "the URL of a webhook names no user and no password",
+            hint,
+        );
         return None;
     }
     match Url::parse(text) {
-        Ok(url) if !matches!(url.scheme(), "https" | "http") => {
-            source.fault_with_hint(0, "the scheme of a webhook's URL is `https`", FULL_ADDRESS);
-            None
-        }
         Ok(url) => Some(url),
         Err(error) => {
-            source.fault_with_hint(authority_start, format!("this is no host and port: {error}"), FULL_ADDRESS);
+            source.fault_with_hint(
+                authority_start,
+                format!("this is no host and port: {error}"),
+                FULL_ADDRESS,
+            );
             None
         }
     }
@@ -103,7 +118,9 @@ fn path(source: &mut Source<'_>, range: Range<usize>, template: &mut Template) {
             pairs::put(source, piece, template);
         }
         match first_hole(&pieces) {
-            Some(reference) if could_be_dots(&pieces) => template.nodes.push(Node::Guard(Guard::Segment, reference)),
+            Some(reference) if could_be_dots(&pieces) => {
+                template.nodes.push(Node::Guard(Guard::Segment, reference))
+            }
             None if is_dot_segment(segment) => {
                 let hint = "write the path that is meant, without `.` and `..`";
                 source.fault_with_hint(start, "a URL's path has no dot segments", hint);

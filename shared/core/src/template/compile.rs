@@ -121,7 +121,18 @@ impl Program {
         }
         let required = required(skeleton, &values, push);
         let method = skeleton.method;
-        Ok(Self { method, url, constant_headers, header_names, headers, body, keys, variables, required, tags })
+        Ok(Self {
+            method,
+            url,
+            constant_headers,
+            header_names,
+            headers,
+            body,
+            keys,
+            variables,
+            required,
+            tags,
+        })
     }
 
     /// The method of every request.
@@ -213,7 +224,10 @@ impl Compiler<'_> {
                 break;
             }
             if builder.steps.len() + self.slots > MAX_SLOTS {
-                self.faults.push(Fault::new("values", format!("the request would have more than {MAX_SLOTS} slots")));
+                self.faults.push(Fault::new(
+                    "values",
+                    format!("the request would have more than {MAX_SLOTS} slots"),
+                ));
                 break;
             }
         }
@@ -230,7 +244,9 @@ impl Compiler<'_> {
                 for piece in &self.values[index].0 {
                     match piece {
                         Piece::Literal(text) => escape.write(text, &mut builder.pending),
-                        Piece::Variable(variable) => builder.step(Action::Put(Slot::Variable(*variable), escape)),
+                        Piece::Variable(variable) => {
+                            builder.step(Action::Put(Slot::Variable(*variable), escape))
+                        }
                     }
                 }
             }
@@ -259,8 +275,10 @@ impl Compiler<'_> {
     }
 
     fn keys(&mut self, keys: &Keys) -> Option<Vec<Part>> {
-        let parts: Vec<Part> =
-            keys.iter().map(|key| self.part(&Template { nodes: key.clone(), keys: Vec::new() }, MAX_BODY)).collect();
+        let parts: Vec<Part> = keys
+            .iter()
+            .map(|key| self.part(&Template { nodes: key.clone(), keys: Vec::new() }, MAX_BODY))
+            .collect();
         let mut constant: Vec<&str> =
             parts.iter().filter(|part| part.steps.is_empty()).map(|part| &*part.tail).collect();
         let all = constant.len() == parts.len();

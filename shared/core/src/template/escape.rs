@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn only_unreserved_characters_stand_in_a_url() {
         assert_eq!(escaped(Escape::Percent, "a-Z_0.~"), "a-Z_0.~");
-        assert_eq!(escaped(Escape::Percent, "/?#&=+%\\ \n;:@é"), "%2F%3F%23%26%3D%2B%25%5C%20%0A%3B%3A%40%C3%A9");
+        assert_eq!(
+            escaped(Escape::Percent, "/?#&=+%\\ \n;:@é"),
+            "%2F%3F%23%26%3D%2B%25%5C%20%0A%3B%3A%40%C3%A9"
+        );
     }
 
     #[test]

@@ -135,8 +135,11 @@ impl<'t> Scanner<'t> {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return false;
         }
-        let hint = format!("write `\"{{{name}}}\"`; a string that is exactly one numeric placeholder becomes a number");
+        let hint = format!(
+            "write `\"{{{name}}}\"`; a string that is exactly one numeric placeholder becomes a number"
+        );
         self.source.fault_with_hint(self.at, "in JSON a placeholder stands inside a string", hint);
+        self.source.check_known(self.at, name);
         self.at += 1 + inside.find('}').unwrap_or_default() + 1;
         true
     }
@@ -151,7 +154,8 @@ impl<'t> Scanner<'t> {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(0..0x20) => {
-                    let hint = "write `\\n` for a line break, `\\t` for a tab, `\\u` and four digits for others";
+                    let hint =
+                        "write `\\n` for a line break, `\\t` for a tab, `\\u` and four digits for others";
                     self.source.fault_with_hint(self.at, "a JSON string holds no control characters", hint);
                     self.at += 1;
                 }
@@ -174,33 +178,27 @@ impl<'t> Scanner<'t> {
             Some(b'u') => {}
             _ => return self.broken(start, "this is no escape of JSON"),
         }
-        let unit = self.unit(start)?;
-        match unit {
-            0xd800..0xdc00 => match self.unit(self.at) {
-                Ok(0xdc00..0xe000) => Ok(()),
-                _ => self.broken(start, "half of a surrogate pair"),
-            },
-            0xdc00..0xe000 => self.broken(start, "half of a surrogate pair"),
-            _ => Ok(()),
-        }
+        let length = match (self.unit(start), self.unit(start + 6)) {
+            (None, _) => return self.broken(start, "`\\u` is followed by four hex digits"),
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
+            (Some(0xd800..0xe000), _) => return self.broken(start, "half of a surrogate pair"),
+            (Some(_), _) => 6,
+        };
+        self.at += length;
+        Ok(())
     }
 
-    /// Reads the `\uXXXX` at `start`.
-    fn unit(&mut self, start: usize) -> Result<u16, Broken> {
-        let escape = self.source.text.get(start..start + 6).and_then(|escape| escape.strip_prefix("\\u"));
-        let digits = escape.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
-            Some(unit) => {
-                self.at = start + 6;
-                Ok(unit)
-            }
-            None => self.broken(start, "`\\u` is followed by four hex digits"),
-        }
+    /// The code unit of the `\uXXXX` at a place.
+    fn unit(&self, at: usize) -> Option<u16> {
+        let digits = self.source.text.get(at..at + 6)?.strip_prefix("\\u")?;
+        let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if hex { u16::from_str_radix(digits, 16).ok() } else { None }
     }
 
     fn number(&mut self) -> Result<(), Broken> {
         let rest = &self.source.text[self.at..];
-        let end = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len());
         if !is_number(&rest[..end]) {
             return self.broken(self.at, "this is no JSON number");
         }
@@ -290,7 +288,8 @@ fn decoded(pieces: &[Piece<'_>]) -> Vec<Node> {
     for piece in pieces {
         match *piece {
             Piece::Literal(_, literal) => {
-                let text = serde_json::from_str(&format!("\"{literal}\"")).unwrap_or_else(|_| literal.to_owned());
+                let text =
+                    serde_json::from_str(&format!("\"{literal}\"")).unwrap_or_else(|_| literal.to_owned());
                 key.literal(&text);
             }
             Piece::Hole(_, reference) => key.hole(reference, Escape::Plain),

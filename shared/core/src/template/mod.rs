@@ -37,7 +37,7 @@ mod text;
 mod value;
 
 #[cfg(test)]
-mod properties;
+mod tests;
 
 pub use compile::Program;
 pub use render::{Rendered, Unrendered, Values};

@@ -74,7 +74,11 @@ pub(super) fn put(source: &mut Source<'_>, piece: Piece<'_>, template: &mut Temp
             for (offset, _) in literal.match_indices('%') {
                 let digits = literal.as_bytes().get(offset + 1..offset + 3);
                 if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    source.fault_with_hint(at + offset, "`%` begins no escape", "write `%25` for a literal `%`");
+                    source.fault_with_hint(
+                        at + offset,
+                        "`%` begins no escape",
+                        "write `%25` for a literal `%`",
+                    );
                 }
             }
             template.literal(&utf8_percent_encode(literal, UNFIT).to_string());
@@ -85,7 +89,9 @@ pub(super) fn put(source: &mut Source<'_>, piece: Piece<'_>, template: &mut Temp
 /// The first placeholder of a stretch that holds nothing but placeholders.
 pub(super) fn holes_alone(pieces: &[Piece<'_>]) -> Option<Reference> {
     match pieces {
-        [Piece::Hole(_, first), rest @ ..] if rest.iter().all(|piece| matches!(piece, Piece::Hole(..))) => Some(*first),
+        [Piece::Hole(_, first), rest @ ..] if rest.iter().all(|piece| matches!(piece, Piece::Hole(..))) => {
+            Some(*first)
+        }
         _ => None,
     }
 }
@@ -102,7 +108,8 @@ fn key(pieces: &[Piece<'_>]) -> Option<Key> {
         match piece {
             Piece::Hole(_, reference) => name.hole(reference, Escape::Plain),
             Piece::Literal(_, literal) => {
-                let (before, ends) = literal.split_once('=').map_or((literal, false), |(before, _)| (before, true));
+                let (before, ends) =
+                    literal.split_once('=').map_or((literal, false), |(before, _)| (before, true));
                 name.literal(&percent_decode_str(&before.replace('+', " ")).decode_utf8_lossy());
                 if ends {
                     break;

@@ -9,8 +9,8 @@ use crate::fault::{Fault, nearest};
 use crate::id::Name;
 use crate::webhook::{Parameter, ParameterType};
 
-/// Most faults that one template reports; a text that is no template at all would have thousands.
-const MAX_FAULTS: usize = 50;
+/// Most faults that one template or value reports; a text that is no template at all would have thousands.
+pub(crate) const MAX_FAULTS: usize = 50;
 
 /// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,7 +115,9 @@ impl<'t> Source<'t> {
     /// Whether a placeholder stands for a numeric parameter; its index.
     pub(crate) fn numeric(&self, reference: Reference) -> Option<usize> {
         match reference {
-            Reference::Parameter(index) if self.parameters[index].kind == ParameterType::Numeric => Some(index),
+            Reference::Parameter(index) if self.parameters[index].kind == ParameterType::Numeric => {
+                Some(index)
+            }
             _ => None,
         }
     }
@@ -162,6 +164,13 @@ impl<'t> Source<'t> {
             None => self.unknown(brace, name),
         }
         close + 1
+    }
+
+    /// Notes a fault where no placeholder has this name.
+    pub(crate) fn check_known(&mut self, brace: usize, name: &str) {
+        if self.resolve(name).is_none() {
+            self.unknown(brace, name);
+        }
     }
 
     fn resolve(&self, name: &str) -> Option<Reference> {

@@ -155,7 +155,8 @@ impl Program {
 }
 
 /// The rule for keys with placeholders.
-pub(super) const DUPLICATE_KEY: &str = "a key with a placeholder is no other key of its object, query or form";
+pub(super) const DUPLICATE_KEY: &str =
+    "a key with a placeholder is no other key of its object, query or form";
 
 fn tag<'v>(values: &Values<'v>, index: usize) -> &'v str {
     values.tags.get(index).copied().flatten().unwrap_or_default()

@@ -27,7 +27,11 @@ pub(super) fn parse_header(text: &str, parameters: &[Parameter]) -> Result<Templ
             Piece::Literal(at, literal) => {
                 for (offset, _) in literal.char_indices().filter(|(_, c)| !matches!(c, ' '..='~')) {
                     let detail = "a header value holds visible ASCII characters and spaces only";
-                    source.fault_with_hint(at + offset, detail, "write other characters as `%` and two hex digits");
+                    source.fault_with_hint(
+                        at + offset,
+                        detail,
+                        "write other characters as `%` and two hex digits",
+                    );
                 }
                 template.literal(literal);
             }

@@ -3,17 +3,18 @@
 use jiff::{Timestamp, civil};
 
 use super::json;
+use super::parse::MAX_FAULTS;
 use crate::fault::{Fault, nearest};
 use crate::id::Name;
 use crate::push::Variable;
 use crate::webhook::{Parameter, ParameterType};
 
 /// Longest value of a `character` parameter, in characters.
-pub(crate) const MAX_CHARACTER: usize = 200;
+const MAX_CHARACTER: usize = 200;
 /// Longest value of a `numeric` parameter, in characters.
 const MAX_NUMERIC: usize = 64;
-/// Longest value of a `text` parameter, in bytes.
-pub(crate) const MAX_TEXT: usize = 16 * 1024;
+/// Longest value of any parameter, in bytes.
+const MAX_TEXT: usize = 16 * 1024;
 
 /// A parsed value; empty where the parameter has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,11 +48,15 @@ pub(super) enum Piece {
 
 /// Parses and checks the value of a parameter.
 pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -> Result<Value, Vec<Fault>> {
+    if text.len() > MAX_TEXT {
+        return Err(vec![Fault::new("", format!("a value has at most {MAX_TEXT} bytes"))]);
+    }
     let mut faults = Vec::new();
     let value = split(text, parameter.kind, variables, &mut faults);
     if faults.is_empty() {
         faults.extend(check(text, parameter.kind));
     }
+    faults.truncate(MAX_FAULTS);
     if faults.is_empty() { Ok(value) } else { Err(faults) }
 }
 
@@ -92,7 +97,8 @@ fn split(text: &str, kind: ParameterType, variables: &[Variable], faults: &mut V
 
 fn unknown(name: &str, variables: &[Variable]) -> Fault {
     if name.parse::<Name>().is_err() {
-        return Fault::new("", "a variable is a name, as in `${name}`").hint("write `$${` for a literal `${`");
+        return Fault::new("", "a variable is a name, as in `${name}`")
+            .hint("write `$${` for a literal `${`");
     }
     let known = variables.iter().map(|variable| variable.name.as_str());
     let hint = match nearest(name, known) {
@@ -114,15 +120,13 @@ fn check(text: &str, kind: ParameterType) -> Option<Fault> {
             let fault = Fault::new("", "a `character` value holds no control characters and no line breaks");
             Some(fault.hint("make the parameter a `text`").at(text, at))
         }
-        ParameterType::Text if text.len() > MAX_TEXT => {
-            Some(Fault::new("", format!("a `text` value has at most {MAX_TEXT} bytes")))
-        }
         ParameterType::Text => None,
         ParameterType::Numeric => {
             let hint = "write it as in JSON: `12`, `-0.5`, `1e3`";
             let fits = text.len() <= MAX_NUMERIC && json::is_number(text);
             (!fits).then(|| {
-                Fault::new("", format!("a number has at most {MAX_NUMERIC} characters and JSON's form")).hint(hint)
+                Fault::new("", format!("a number has at most {MAX_NUMERIC} characters and JSON's form"))
+                    .hint(hint)
             })
         }
         ParameterType::Date => {

@@ -6,8 +6,8 @@ use url::Host;
 
 use super::header::check_header;
 use super::{
-    Body, Content, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS, MAX_URL_TEMPLATE, Method,
-    RetryPolicy, Webhook, port,
+    Body, Content, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS, MAX_URL_TEMPLATE,
+    Method, RetryPolicy, Webhook, port,
 };
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
@@ -38,7 +38,10 @@ impl Webhook {
         let mut faults = Vec::new();
         check_name("name", &self.name, &mut faults);
         if self.description.chars().count() > MAX_DESCRIPTION {
-            faults.push(Fault::new("description", format!("a description has at most {MAX_DESCRIPTION} characters")));
+            faults.push(Fault::new(
+                "description",
+                format!("a description has at most {MAX_DESCRIPTION} characters"),
+            ));
         }
         faults.extend(self.content.check(rules).into_iter().map(|fault| fault.within("content")));
         if self.id_types.is_empty() {
@@ -60,7 +63,8 @@ impl Limits {
         let zero = self.requests_per_second == Some(0);
         let fault = || {
             let detail = "a limit is at least one request a second";
-            Fault::new("requests_per_second", detail).hint("leave it out for no limit; pause a run to stop it")
+            Fault::new("requests_per_second", detail)
+                .hint("leave it out for no limit; pause a run to stop it")
         };
         zero.then(fault).into_iter().collect()
     }
@@ -70,8 +74,12 @@ impl RetryPolicy {
     /// All faults of the policy.
     pub fn check(&self) -> Vec<Fault> {
         let long = self.give_up_after_seconds > MAX_GIVE_UP_AFTER;
-        let fault =
-            || Fault::new("give_up_after_seconds", format!("at most {MAX_GIVE_UP_AFTER} seconds, which is 30 days"));
+        let fault = || {
+            Fault::new(
+                "give_up_after_seconds",
+                format!("at most {MAX_GIVE_UP_AFTER} seconds, which is 30 days"),
+            )
+        };
         long.then(fault).into_iter().collect()
     }
 }
@@ -87,8 +95,10 @@ impl Content {
         self.check_headers(&mut faults);
         self.check_parameters(&mut faults);
         if self.body.template().len() > MAX_BODY_TEMPLATE {
-            faults
-                .push(Fault::new("body.template", format!("a body's template has at most {MAX_BODY_TEMPLATE} bytes")));
+            faults.push(Fault::new(
+                "body.template",
+                format!("a body's template has at most {MAX_BODY_TEMPLATE} bytes"),
+            ));
         }
         if matches!(self.method, Method::Get | Method::Delete) && !matches!(self.body, Body::None {}) {
             let detail = format!("a `{}` request has no body", self.method.as_str());
@@ -137,7 +147,8 @@ impl Content {
 
     fn check_parameters(&self, faults: &mut Vec<Fault>) {
         if self.parameters.len() > MAX_PARAMETERS {
-            faults.push(Fault::new("parameters", format!("a webhook has at most {MAX_PARAMETERS} parameters")));
+            faults
+                .push(Fault::new("parameters", format!("a webhook has at most {MAX_PARAMETERS} parameters")));
         }
         let mut seen = HashSet::new();
         for (index, parameter) in self.parameters.iter().enumerate() {

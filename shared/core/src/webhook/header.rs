@@ -33,9 +33,12 @@ pub(super) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
     let mut faults = Vec::new();
     let name = header.name.to_ascii_lowercase();
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token) {
-        let detail = format!("a header's name has 1 to {MAX_NAME} letters, digits and `-` (RFC 9110, a token)");
+        let detail =
+            format!("a header's name has 1 to {MAX_NAME} letters, digits and `-` (RFC 9110, a token)");
         faults.push(Fault::new("name", detail));
-    } else if RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+    } else if RESERVED.contains(&name.as_str())
+        || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    {
         let detail = format!("`{}` is set by Fanhook itself and cannot be overridden", header.name);
         faults.push(Fault::new("name", detail).hint("remove this header"));
     }
@@ -56,7 +59,9 @@ fn is_token(byte: u8) -> bool {
 /// Values are escaped for the body's kind, so a content type must not say that it is another.
 fn check_content_type(value: &str, body: &Body) -> Option<Fault> {
     let Some(default) = body.content_type() else {
-        return Some(Fault::new("name", "a request without a body has no content type").hint("remove this header"));
+        return Some(
+            Fault::new("name", "a request without a body has no content type").hint("remove this header"),
+        );
     };
     if value.contains(['{', '}']) {
         return Some(Fault::new("value", "a content type holds no placeholders"));

@@ -1,1 +1,0 @@
-//! Properties that hold for any template and any value.
