@@ -119,7 +119,7 @@ fn path(source: &mut Source<'_>, range: Range<usize>, template: &mut Template) {
         }
         match first_hole(&pieces) {
             Some(reference) if could_be_dots(&pieces) => {
-                template.nodes.push(Node::Guard(Guard::Segment, reference))
+                template.nodes.push(Node::Guard(Guard::Segment, reference));
             }
             None if is_dot_segment(segment) => {
                 let hint = "write the path that is meant, without `.` and `..`";

@@ -245,7 +245,7 @@ impl Compiler<'_> {
                     match piece {
                         Piece::Literal(text) => escape.write(text, &mut builder.pending),
                         Piece::Variable(variable) => {
-                            builder.step(Action::Put(Slot::Variable(*variable), escape))
+                            builder.step(Action::Put(Slot::Variable(*variable), escape));
                         }
                     }
                 }

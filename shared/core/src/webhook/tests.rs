@@ -21,17 +21,18 @@ fn webhook() -> Webhook {
     .unwrap()
 }
 
-fn address(host: Host<&str>, _: u16) -> Result<(), String> {
-    match host {
+fn rules(allow_http: bool) -> Rules<'static> {
+    let address: &AddressRule<'static> = &|host, _| match host {
         Host::Ipv4(ip) if ip.is_loopback() => Err(format!("{ip} is loopback")),
         _ => Ok(()),
-    }
+    };
+    Rules { allow_http, address }
 }
 
 fn check(change: impl FnOnce(&mut Webhook)) -> Vec<Fault> {
     let mut webhook = webhook();
     change(&mut webhook);
-    webhook.check(Rules { allow_http: false, address: &address })
+    webhook.check(rules(false))
 }
 
 /// The fields with faults after a change.
@@ -108,7 +109,7 @@ fn http_is_for_deployments_that_allow_it() {
     assert_eq!((fault[0].line, fault[0].column), (Some(1), Some(1)));
     let mut webhook = webhook();
     webhook.content.url = "http://example.com/".to_owned();
-    assert_eq!(webhook.check(Rules { allow_http: true, address: &address }), []);
+    assert_eq!(webhook.check(rules(true)), []);
 }
 
 #[test]

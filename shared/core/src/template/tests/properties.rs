@@ -104,9 +104,9 @@ proptest! {
     fn no_value_moves_a_url(x in any_text(), y in any_text()) {
         let content = url("https://example.com:8443/u/{a}/x{b}y/{a}{b}?q={a}&k-{b}={b}&z");
         let Ok(rendered) = render(&content, &x, &y) else {
-            let fits = |text: &str| !matches!(text, "" | "." | "..");
-            let both = format!("{x}{y}");
-            return Ok(prop_assert!(!fits(&x) || !fits(&both)));
+            let unfit = [x.clone(), format!("{x}{y}")].iter().any(|text| matches!(text.as_str(), "" | "." | ".."));
+            prop_assert!(unfit);
+            return Ok(());
         };
         let parsed = Url::parse(&rendered.url).unwrap();
         prop_assert_eq!(parsed.as_str(), &rendered.url);
