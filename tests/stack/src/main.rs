@@ -1,8 +1,9 @@
 //! `stack`: the whole system on this machine, from the command line.
 
 use std::fs;
-use std::io::{Read, Write, stdout};
+use std::io::{Read, Write, stderr, stdout};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -95,7 +96,18 @@ fn pair(text: &str) -> Result<(String, String)> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With a broken standard error there is nobody to tell.
+            let _ = writeln!(stderr(), "stack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     match Cli::parse().command {
         Command::Setup => {
             for name in tools::setup(&Project::find()?)? {
@@ -105,7 +117,7 @@ async fn main() -> Result<()> {
         Command::Up { name, port, parameters } => up(&name.name, port, parameters).await?,
         Command::Down { name } => Stack::attach(&name.name)?.stop()?,
         Command::Outputs { name } => {
-            say(&serde_json::to_string_pretty(Stack::attach(&name.name)?.outputs())?)?
+            say(&serde_json::to_string_pretty(Stack::attach(&name.name)?.outputs())?)?;
         }
         Command::Token { name, user, workspaces, groups } => {
             let person = Person { name: user, workspaces, groups };

@@ -41,7 +41,14 @@ struct Package {
     version: String,
     license: Option<String>,
     manifest_path: String,
+    targets: Vec<Target>,
     dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,23 +59,18 @@ struct Dependency {
 
 /// All that is to be put right, a line each.
 pub fn faults(project: &Project) -> Result<Vec<String>> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-        .current_dir(project.root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo does not start")?;
-    if !output.status.success() {
-        bail!("cargo metadata ended with {}", output.status);
-    }
-    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    // Offline, only what this machine's own target needs is at hand.
+    let version = run(project, "rustc", &["-vV"])?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host];
+    let metadata: Metadata = serde_json::from_str(&run(project, "cargo", &arguments)?)?;
+    let packages = &metadata.packages;
     let (members, others): (Vec<_>, Vec<_>) =
-        metadata.packages.iter().partition(|package| metadata.workspace_members.contains(&package.id));
+        packages.iter().partition(|package| metadata.workspace_members.contains(&package.id));
 
     let mut faults: Vec<String> = others.into_iter().filter_map(licence_fault).collect();
     for member in &members {
-        faults.extend(unused(member)?);
+        faults.extend(unused(member, packages)?);
     }
     let manifest = fs::read_to_string(project.root().join("Cargo.toml"))?;
     for name in listed(&manifest) {
@@ -78,6 +80,20 @@ pub fn faults(project: &Project) -> Result<Vec<String>> {
         }
     }
     Ok(faults)
+}
+
+fn run(project: &Project, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(project.root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("{program} does not start"))?;
+    if !output.status.success() {
+        bail!("{program} ended with {}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn licence_fault(package: &Package) -> Option<String> {
@@ -131,18 +147,30 @@ fn split<'a>(text: &'a str, operator: &str) -> Vec<&'a str> {
 }
 
 /// The dependencies of a crate that its source never names.
-fn unused(package: &Package) -> Result<Vec<String>> {
+fn unused(package: &Package, packages: &[Package]) -> Result<Vec<String>> {
     let folder = Path::new(&package.manifest_path).parent().context("a manifest lies in no folder")?;
     let mut source = String::new();
     read_source(folder, &mut source)?;
     let named = |dependency: &&Dependency| {
-        let name = dependency.rename.as_ref().unwrap_or(&dependency.name).replace('-', "_");
+        let name = dependency
+            .rename
+            .as_deref()
+            .unwrap_or_else(|| library(&dependency.name, packages))
+            .replace('-', "_");
         source
             .split(|character: char| !character.is_alphanumeric() && character != '_')
             .any(|word| word == name)
     };
     let unused = package.dependencies.iter().filter(|dependency| !named(dependency));
     Ok(unused.map(|dependency| format!("{} does not use {}", package.name, dependency.name)).collect())
+}
+
+/// What a package's library is called in source: `md-5` is `md5`.
+fn library<'a>(package: &'a str, packages: &'a [Package]) -> &'a str {
+    let targets = packages.iter().filter(|other| other.name == package).flat_map(|other| &other.targets);
+    let mut libraries =
+        targets.filter(|target| target.kind.iter().any(|kind| kind.contains("lib") || kind == "proc-macro"));
+    libraries.next().map_or(package, |library| &library.name)
 }
 
 /// Reads all Rust files of a crate, without those of crates in folders below it.
