@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
 use crate::fault::{Fault, nearest};
 use crate::id::{IdTypeCode, Name};
-use crate::template::{Program, Skeleton, Value, parse_value};
+use crate::template::{MAX_FAULTS, Program, Skeleton, Value, parse_value};
 use crate::webhook::{Parameter, Webhook, check_name};
 
 /// Most variables of one push.
@@ -92,6 +92,9 @@ impl PushContent {
         let mut used = BTreeSet::new();
         let mut values = Vec::with_capacity(parameters.len());
         for parameter in parameters {
+            if faults.len() >= MAX_FAULTS {
+                return Err(faults);
+            }
             let field = format!("values.{}", parameter.name);
             let text = self.values.get(&parameter.name).map_or("", String::as_str);
             if text.is_empty() && parameter.required {
@@ -121,7 +124,9 @@ impl PushContent {
 
     fn check_known(&self, parameters: &[Parameter], faults: &mut Vec<Fault>) {
         let known = || parameters.iter().map(|parameter| parameter.name.as_str());
-        for name in self.values.keys().map(Name::as_str).filter(|name| !known().any(|known| known == *name)) {
+        let unknown =
+            self.values.keys().map(Name::as_str).filter(|name| !known().any(|known| known == *name));
+        for name in unknown.take(MAX_FAULTS) {
             let fault =
                 Fault::new(format!("values.{name}"), format!("the webhook has no parameter `{name}`"));
             faults.push(match nearest(name, known()) {

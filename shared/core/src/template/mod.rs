@@ -47,4 +47,5 @@ pub use skeleton::Skeleton;
 pub const BUILT_IN: [&str; 4] = ["id", "id_type", "delivery_id", "receipt"];
 
 pub(crate) use address::origin;
+pub(crate) use parse::MAX_FAULTS;
 pub(crate) use value::{Value, parse as parse_value};

@@ -186,6 +186,9 @@ impl<'t> Source<'t> {
     }
 
     fn unknown(&mut self, brace: usize, name: &str) {
+        if self.faults.len() >= MAX_FAULTS {
+            return;
+        }
         if name.parse::<Name>().is_err() {
             let detail = "a placeholder is a name in braces, as in `{id}`";
             return self.fault_with_hint(brace, detail, "write `{{` and `}}` for literal braces");

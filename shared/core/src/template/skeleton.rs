@@ -1,7 +1,7 @@
 //! A webhook's content, parsed: what is known before any push gives it values.
 
 use super::address::{self, Address};
-use super::parse::Template;
+use super::parse::{MAX_FAULTS, Template};
 use super::{json, pairs, text};
 use crate::fault::Fault;
 use crate::webhook::{Body, Content, Method, Parameter};
@@ -21,13 +21,17 @@ impl Skeleton {
     /// Parses all templates of a content.
     ///
     /// # Errors
-    /// All faults of all templates, each under its field's path in the content.
+    /// All faults of all templates, each under its field's path in the content; no more templates are read once there
+    /// are 50.
     pub fn parse(content: &Content) -> Result<Self, Vec<Fault>> {
         let parameters = &content.parameters;
         let mut faults = Vec::new();
         let address = keep(address::parse(&content.url, parameters), "url", &mut faults);
         let mut headers = Vec::with_capacity(content.headers.len() + 1);
         for (index, header) in content.headers.iter().enumerate() {
+            if faults.len() >= MAX_FAULTS {
+                return Err(faults);
+            }
             let field = format!("headers[{index}].value");
             if let Some(value) = keep(text::parse_header(&header.value, parameters), &field, &mut faults) {
                 headers.push((header.name.to_ascii_lowercase(), value));

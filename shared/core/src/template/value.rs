@@ -2,8 +2,7 @@
 
 use jiff::{Timestamp, civil};
 
-use super::json;
-use super::parse::MAX_FAULTS;
+use super::{MAX_FAULTS, json};
 use crate::fault::{Fault, nearest};
 use crate::id::Name;
 use crate::push::Variable;
@@ -56,7 +55,6 @@ pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -
     if faults.is_empty() {
         faults.extend(check(text, parameter.kind));
     }
-    faults.truncate(MAX_FAULTS);
     if faults.is_empty() { Ok(value) } else { Err(faults) }
 }
 
@@ -64,7 +62,9 @@ pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -
 fn split(text: &str, kind: ParameterType, variables: &[Variable], faults: &mut Vec<Fault>) -> Value {
     let mut value = Value::default();
     let mut at = 0;
-    while let Some(found) = text[at..].find("${") {
+    while faults.len() < MAX_FAULTS
+        && let Some(found) = text[at..].find("${")
+    {
         let dollar = at + found;
         if let Some(before) = text[at..dollar].strip_suffix('$') {
             value.literal(before);

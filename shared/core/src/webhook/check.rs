@@ -109,8 +109,12 @@ impl Content {
             let detail = format!("a deadline is 1 to {} seconds", MAX_DEADLINE.as_secs());
             faults.push(Fault::new("deadline_seconds", detail));
         }
-        let oversize = self.url.len() > MAX_URL_TEMPLATE || self.body.template().len() > MAX_BODY_TEMPLATE;
-        if !oversize {
+        // Time to parse is bounded by these, and by nothing else.
+        let bounded = self.url.len() <= MAX_URL_TEMPLATE
+            && self.body.template().len() <= MAX_BODY_TEMPLATE
+            && self.headers.len() <= MAX_HEADERS
+            && self.parameters.len() <= MAX_PARAMETERS;
+        if bounded {
             faults.extend(Skeleton::parse(self).err().unwrap_or_default());
         }
         faults
