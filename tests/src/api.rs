@@ -232,9 +232,38 @@ pub struct Run {
     /// Recipients by outcome.
     #[serde(default)]
     pub outcomes: BTreeMap<String, u64>,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: BTreeMap<String, Value>,
+    /// Recipients by reason.
+    #[serde(default)]
+    pub reasons: BTreeMap<String, u64>,
+    /// Recipients read so far.
+    #[serde(default)]
+    pub recipients: u64,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure: Option<String>,
+    /// The parts of its audience.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+}
+
+/// A part of a run's audience: one file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    /// Recipients read so far.
+    pub recipients: u64,
+    /// Lines read so far.
+    pub lines: u64,
+    /// Rows that could not be read.
+    pub bad_rows: u64,
+    /// Users met again.
+    pub duplicates: u64,
+    /// Blank lines.
+    pub blanks: u64,
+    /// Header lines.
+    pub headers: u64,
+    /// Why it can't be read on.
+    pub failure: Option<String>,
 }
 
 impl Run {
