@@ -108,7 +108,8 @@ fn program() -> Program {
         "body": {"kind": "json", "template": body(|name| format!("{{{name}}}"))},
     }))
     .expect("the content reads");
-    let values: Value = VARIABLES.iter().map(|&name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
+    let values: Value =
+        VARIABLES.iter().map(|&name| (name.to_owned(), json!(format!("${{{name}}}")))).collect();
     let push: PushContent = serde_json::from_value(json!({
         "id_types": ["MOBILE"],
         "values": values,
@@ -125,7 +126,9 @@ fn environment() -> minijinja::Environment<'static> {
     environment.set_formatter(|out, _, value| {
         let text = value.as_str().unwrap_or_default();
         let mut copied = 0;
-        for (at, byte) in text.bytes().enumerate().filter(|&(_, byte)| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        for (at, byte) in
+            text.bytes().enumerate().filter(|&(_, byte)| byte < 0x20 || byte == b'"' || byte == b'\\')
+        {
             out.write_str(&text[copied..at])?;
             copied = at + 1;
             match byte {
@@ -137,6 +140,8 @@ fn environment() -> minijinja::Environment<'static> {
         out.write_str(&text[copied..])?;
         Ok(())
     });
-    environment.add_template_owned("body", body(|name| format!("{{{{ {name} }}}}"))).expect("the template parses");
+    environment
+        .add_template_owned("body", body(|name| format!("{{{{ {name} }}}}")))
+        .expect("the template parses");
     environment
 }

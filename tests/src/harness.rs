@@ -1,7 +1,7 @@
 //! Runs the named cases of a test program that share one world, and reports as `cargo test` does.
 //!
 //! Cargo's own harness ends the process without dropping what tests share; a local AWS and its functions would live on. Here the
-//! world is made once, given to every case, and ended in any event: after failures, panics, and a Ctrl-C.
+//! world is made once, given to every case, and ended in any event: after failures and panics.
 
 use std::{
     future::Future,
@@ -98,12 +98,7 @@ pub fn main<W: Send + Sync + 'static>(
     };
     say(&format!("\nrunning {} tests", cases.len()));
     let start = Instant::now();
-    let results = runtime.block_on(async {
-        tokio::select! {
-            results = in_world(cases, begin, end) => results,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        }
-    });
+    let results = runtime.block_on(in_world(cases, begin, end));
     // Whatever still runs holds the world; it ends here, and the world with it.
     drop(runtime);
     let (passed, failed) = match results {

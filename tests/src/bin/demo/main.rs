@@ -34,11 +34,7 @@ const BOUND: Duration = Duration::from_mins(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let result = tokio::select! {
-        result = demo() => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; `make down` stops what may still run")),
-    };
-    match result {
+    match demo().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("\nThe demo failed: {error:#}"));
