@@ -173,3 +173,28 @@ impl Content {
         self.hashed = self.start;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn memory_stays_flat_whatever_a_few_bytes_unpack_to() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let zeros = vec![0; 1 << 20];
+        for _ in 0..256 {
+            encoder.write_all(&zeros).unwrap();
+        }
+        let bomb = encoder.finish().unwrap();
+        let mut content = Content::new(u64::MAX);
+        content.feed(&bomb);
+        content.end();
+        while content.fill().unwrap() != Fill::End {
+            assert!(content.text.capacity() <= 512 << 10, "{} bytes", content.text.capacity());
+            content.advance(content.rest().len());
+        }
+        assert_eq!(content.offset(), 256 << 20);
+    }
+}

@@ -27,6 +27,13 @@ mod reader;
 mod row;
 mod scan;
 
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod support;
+
 pub use commit::{Commit, Counts, Start};
 pub use decompress::Compression;
 pub use error::{BadRow, FileError, Reason};

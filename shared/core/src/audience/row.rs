@@ -159,15 +159,16 @@ impl Row {
 
     /// Checks the names of tags, where each record brings its own.
     pub(super) fn check_tag_names(&self) -> Result<(), Reason> {
-        let mut names = self.tags.iter().map(|&(name, _)| self.get(name));
+        let names = self.tags.iter().map(|&(name, _)| self.get(name));
         if let Some(rule) = names.clone().find_map(tag_name_fault) {
             return Err(Reason::invalid("tags", rule));
         }
         let repeated = if self.tags.len() <= FEW_TAGS {
+            let before = |at: usize| names.clone().take(at);
             names
                 .clone()
                 .enumerate()
-                .find(|&(at, name)| names.by_ref().take(at).any(|other| other == name))
+                .find(|&(at, name)| before(at).any(|other| other == name))
                 .map(|(_, name)| name)
         } else {
             let mut sorted: Vec<_> = names.collect();

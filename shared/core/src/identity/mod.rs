@@ -1,5 +1,7 @@
 //! Who a user is to the receiving system: ID types, profiles from several sources, and the ID that is sent.
 
+#[cfg(test)]
+mod cases;
 mod choose;
 mod normalise;
 mod phone;

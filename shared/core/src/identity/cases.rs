@@ -1,0 +1,258 @@
+//! Users with several sources and IDs, and what is sent for them.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::{Chooser, DialPlan, IdType, IdValue, MAX_IDS, Normaliser, Profile, StoredId, check, presets};
+use crate::{
+    id::{IdTypeCode, SourceName},
+    push::{IdPolicy, PushContent, SendForm},
+};
+
+fn profile(sources: serde_json::Value) -> Profile {
+    serde_json::from_value(sources).unwrap()
+}
+
+fn order(names: &[&str]) -> Vec<SourceName> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn chooser(waterfall: &[&str], form: SendForm) -> Chooser {
+    let push = PushContent {
+        id_types: waterfall.iter().map(|code| code.parse().unwrap()).collect(),
+        id_policy: IdPolicy::First,
+        send_form: form,
+        values: Default::default(),
+        variables: vec![],
+    };
+    Chooser::new(&presets(), &push)
+}
+
+/// The ID sent for a user without inline IDs.
+fn first(waterfall: &[&str], form: SendForm, sources: serde_json::Value) -> Option<(String, String)> {
+    let profile = profile(sources);
+    let merged = profile.merged(&order(&["crm", "shop"]));
+    let chooser = chooser(waterfall, form);
+    let sent = chooser.first(&[].into_iter(), Some(&merged))?;
+    Some((sent.id_type.to_string(), sent.value.into_owned()))
+}
+
+fn some(id_type: &str, value: &str) -> Option<(String, String)> {
+    Some((id_type.to_owned(), value.to_owned()))
+}
+
+#[test]
+fn the_strongest_source_wins_and_unknown_ones_come_last_the_newest_first() {
+    let source =
+        |updated: u64, id: &str| json!({"updated": updated, "ids": {"ONEID": [id]}, "tags": {"t": id}});
+    let all = json!({"crm": source(1, "c"), "shop": source(9, "s"), "app": source(5, "a"), "web": source(7, "w"), "ads": source(5, "d")});
+    let profile = profile(all);
+    let merged = profile.merged(&order(&["crm", "shop"]));
+    let ids: Vec<_> = merged.ids("ONEID").map(StoredId::as_str).collect();
+    assert_eq!(ids, ["c", "s", "w", "d", "a"]);
+    assert_eq!(merged.tag("t"), Some("c"));
+    assert_eq!(profile.merged(&order(&["web"])).tag("t"), Some("w"));
+}
+
+#[test]
+fn a_weaker_source_fills_what_a_stronger_one_lacks() {
+    let sources = json!({
+        "crm": {"updated": 1, "ids": {"MOBILE": ["12"]}, "tags": {"name": ""}},
+        "shop": {"updated": 1, "ids": {"MOBILE": ["+4915123456"]}, "tags": {"name": "Ann"}},
+    });
+    assert_eq!(first(&["MOBILE"], SendForm::Plain, sources.clone()), some("MOBILE", "+4915123456"));
+    assert_eq!(profile(sources).merged(&order(&["crm"])).tag("name"), Some("Ann"));
+}
+
+#[test]
+fn a_waterfall_goes_on_to_the_next_type() {
+    let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": [" Ann@Example.COM "], "MOBILE": ["none"]}}});
+    assert_eq!(
+        first(&["MOBILE", "EMAIL"], SendForm::Plain, sources.clone()),
+        some("EMAIL", "ann@example.com")
+    );
+    assert_eq!(first(&["MOBILE"], SendForm::Plain, sources), None);
+    assert_eq!(first(&["MOBILE"], SendForm::Plain, json!({})), None);
+}
+
+#[test]
+fn digests_are_of_the_normalised_value() {
+    let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": ["Ann@Example.com"]}}});
+    assert_eq!(
+        first(&["EMAIL"], SendForm::Md5, sources.clone()),
+        some("EMAIL", "257c57037d384ae37ea27a07e8a01665")
+    );
+    assert_eq!(
+        first(&["EMAIL"], SendForm::Sha256, sources),
+        some("EMAIL", "71d4f55f72fa128dfb468a1a3901507c804b74316488744d769d7f4b16696476")
+    );
+}
+
+#[test]
+fn a_value_stored_as_a_digest_is_sent_as_it_is_and_in_no_other_form() {
+    let md5 = "0123456789ABCDEF0123456789abcdef";
+    let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": [format!("md5:{md5}")]}}});
+    assert_eq!(first(&["EMAIL"], SendForm::Md5, sources.clone()), some("EMAIL", &md5.to_lowercase()));
+    assert_eq!(first(&["EMAIL"], SendForm::Sha256, sources.clone()), None);
+    assert_eq!(first(&["EMAIL"], SendForm::Plain, sources), None);
+    assert_eq!(IdValue::read("md5:0123"), None, "a broken digest is never taken for plain text");
+    assert!(serde_json::from_value::<StoredId>(json!("sha256:xyz")).is_err());
+}
+
+#[test]
+fn what_stands_inline_beats_the_profile_of_its_type() {
+    let profile =
+        profile(json!({"crm": {"updated": 1, "ids": {"MOBILE": ["+4915100000"], "EMAIL": ["a@b.c"]}}}));
+    let merged = profile.merged(&[]);
+    let chooser = chooser(&["MOBILE", "EMAIL"], SendForm::Plain);
+    let mobile = [("MOBILE", "+49 151 99999")].into_iter();
+    assert_eq!(chooser.first(&mobile, Some(&merged)).unwrap().value, "+4915199999");
+    assert!(!chooser.needs_profile(mobile));
+    // The waterfall holds across both: the first type is in the profile.
+    let email = [("EMAIL", "x@y.z")].into_iter();
+    assert!(chooser.needs_profile(email.clone()));
+    assert_eq!(chooser.first(&email, Some(&merged)).unwrap().value, "+4915100000");
+    // An inline value that cannot be sent counts as not there.
+    let broken = [("MOBILE", "none")].into_iter();
+    assert!(chooser.needs_profile(broken.clone()));
+    assert_eq!(chooser.first(&broken, Some(&merged)).unwrap().value, "+4915100000");
+}
+
+#[test]
+fn all_ids_of_the_first_type_are_sent_each_once_up_to_the_cap() {
+    let emails: Vec<_> = (0..60).map(|n| format!("u{}@x.y", n / 2)).collect();
+    let many: Vec<_> = (0..60).map(|n| format!("u{n}@x.y")).collect();
+    let chooser = chooser(&["MOBILE", "EMAIL", "ONEID"], SendForm::Plain);
+    for (emails, expected) in [(emails, 30), (many, MAX_IDS)] {
+        let profile = profile(json!({"crm": {"updated": 1, "ids": {"EMAIL": emails, "ONEID": ["x"]}}}));
+        let merged = profile.merged(&[]);
+        let sent = chooser.all(&[].into_iter(), Some(&merged));
+        assert_eq!(sent.len(), expected);
+        assert!(sent.iter().all(|id| id.id_type.as_str() == "EMAIL"));
+    }
+    let inline = [("EMAIL", "A@x.y"), ("EMAIL", "a@x.y"), ("EMAIL", "b@x.y")].into_iter();
+    let sent: Vec<_> = chooser.all(&inline, None).into_iter().map(|id| id.value).collect();
+    assert_eq!(sent, ["a@x.y", "b@x.y"]);
+    assert!(chooser.all(&[].into_iter(), None).is_empty());
+}
+
+#[test]
+fn a_value_in_its_one_form_is_borrowed() {
+    for (normaliser, value) in [
+        (Normaliser::None, " x "),
+        (Normaliser::Trim, "x"),
+        (Normaliser::Email, "ann@example.com"),
+        (Normaliser::Phone, "+8613800138000"),
+    ] {
+        assert!(matches!(normaliser.apply(value, None), Some(Cow::Borrowed(same)) if same == value));
+    }
+}
+
+#[test]
+fn a_disabled_or_unknown_type_is_never_sent() {
+    let mut types = presets();
+    types.iter_mut().for_each(|id_type| id_type.enabled = id_type.code.as_str() != "ONEID");
+    let push = serde_json::from_value(json!({"id_types": ["ONEID", "FAX"]})).unwrap();
+    let chooser = Chooser::new(&types, &push);
+    assert_eq!(chooser.first(&[("ONEID", "x"), ("FAX", "1")].into_iter(), None), None);
+}
+
+#[test]
+fn phone_numbers_become_e164() {
+    let plan = |calling_code, trunk_prefix: &str, min_digits, max_digits| {
+        Some(DialPlan { calling_code, trunk_prefix: trunk_prefix.to_owned(), min_digits, max_digits })
+    };
+    let (china, germany) = (plan(86, "0", 11, 11), plan(49, "0", 6, 11));
+    let (italy, america) = (plan(39, "", 6, 11), plan(1, "1", 10, 10));
+    for (text, plan, expected) in [
+        ("+86 138-0013-8000", None, Some("+8613800138000")),
+        ("＋８６１３８００１３８０００", None, Some("+8613800138000")),
+        ("0086 13800138000", None, Some("+8613800138000")),
+        ("+49 (0) 151 / 234.567.89", None, Some("+4915123456789")),
+        ("13800138000", None, None),
+        ("13800138000", china.clone(), Some("+8613800138000")),
+        ("013800138000", china.clone(), Some("+8613800138000")),
+        ("8613800138000", china.clone(), Some("+8613800138000")),
+        ("1380013800", china, None),
+        ("0151 23456789", germany.clone(), Some("+4915123456789")),
+        ("+41 44 668 18 00", germany, Some("+41446681800")),
+        ("06 1234 5678", italy, Some("+390612345678")),
+        ("(212) 555-0123", america.clone(), Some("+12125550123")),
+        ("1 212 555 0123", america, Some("+12125550123")),
+        ("+0123456789", None, None),
+        ("+1234567890123456", None, None),
+        ("+1234567", None, None),
+        ("+49x15123456", None, None),
+        ("++4915123456", None, None),
+        ("", None, None),
+    ] {
+        assert_eq!(Normaliser::Phone.apply(text, plan.as_ref()).as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_e_mail_address_has_two_parts() {
+    for text in ["", "a", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\0", &format!("{}@b", "x".repeat(254))] {
+        assert_eq!(Normaliser::Email.apply(text, None), None, "{text}");
+    }
+    assert_eq!(Normaliser::Email.apply("ÄB@Ü.de ", None).as_deref(), Some("äb@ü.de"));
+}
+
+#[test]
+fn the_presets_pass_their_own_check() {
+    assert_eq!(check(&presets()), []);
+    assert_eq!(presets().len(), 11);
+}
+
+#[test]
+fn all_faults_of_a_list_of_types_are_found() {
+    let mut types = presets();
+    types[1].code = types[0].code.clone();
+    types[3].priority = types[2].priority;
+    types[4].display_name = " ".to_owned();
+    types[5].in_mapping = true;
+    types[6].dial_plan =
+        Some(DialPlan { calling_code: 0, trunk_prefix: "x".to_owned(), min_digits: 9, max_digits: 8 });
+    let fields: Vec<_> = check(&types).into_iter().map(|fault| fault.field).collect();
+    let expected = [
+        "",
+        "[1].code",
+        "[3].priority",
+        "[4].display_name",
+        "[6].dial_plan.calling_code",
+        "[6].dial_plan.trunk_prefix",
+        "[6].dial_plan.max_digits",
+        "[6].dial_plan",
+    ];
+    assert_eq!(fields, expected);
+    let many: Vec<_> = (0..51)
+        .map(|n| IdType {
+            code: format!("T{n}").parse().unwrap(),
+            priority: n,
+            in_mapping: false,
+            ..presets()[0].clone()
+        })
+        .collect();
+    assert_eq!(check(&many).len(), 1);
+}
+
+#[test]
+fn an_id_type_reads_with_defaults_and_no_unknown_field() {
+    let id_type: IdType =
+        serde_json::from_value(json!({"code": "FAX", "display_name": "Fax", "priority": 12})).unwrap();
+    assert!(id_type.enabled && !id_type.in_mapping && id_type.normaliser == Normaliser::None);
+    assert!(
+        serde_json::from_value::<IdType>(
+            json!({"code": "FAX", "display_name": "Fax", "priority": 12, "x": 1})
+        )
+        .is_err()
+    );
+    assert!("fax".parse::<IdTypeCode>().is_err());
+}
+
+#[test]
+fn an_id_is_not_shown_by_debug() {
+    let id: StoredId = serde_json::from_value(json!("ann@example.com")).unwrap();
+    assert!(!format!("{id:?}").contains("ann"));
+}
