@@ -1,0 +1,113 @@
+use crate::world::{MEMBER, World, push};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+fn codes(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["code"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_workspace_has_the_presets_until_it_changes_them() {
+    let world = World::new();
+    let presets = [
+        "ONEID",
+        "MOBILE",
+        "EMAIL",
+        "UNION_ID",
+        "OPEN_ID",
+        "TAOBAO_ID",
+        "ALIPAY_ID",
+        "IDFA",
+        "OAID",
+        "IMEI",
+        "MAC",
+    ];
+    assert_eq!(codes(&world.get("/id-types").await), presets);
+    assert_eq!(world.call("DELETE", "/id-types/MAC").send().await.status, 204);
+    assert_eq!(codes(&world.get("/id-types").await), presets[..10]);
+    assert_eq!(world.call("GET", "/id-types/MAC").send().await.code(404), "not_found");
+    assert_eq!(world.call("DELETE", "/id-types/MAC").send().await.code(404), "not_found");
+}
+
+#[tokio::test]
+async fn an_id_type_is_made_and_replaced_under_its_code() {
+    let world = World::new();
+    let put = async |body: Value| world.call("PUT", "/id-types/LOYALTY").json(&body).send().await;
+    let made = put(json!({"display_name": "Loyalty card", "priority": 0})).await.ok(201);
+    assert_eq!((&made["enabled"], &made["in_mapping"]), (&json!(true), &json!(false)));
+    assert_eq!(codes(&world.get("/id-types").await)[0], "LOYALTY");
+    let replaced = put(json!({"code": "LOYALTY", "display_name": "Card", "priority": 99, "enabled": false}))
+        .await
+        .ok(200);
+    assert_eq!(world.get("/id-types/LOYALTY").await, replaced);
+    assert_eq!(put(json!({"code": "CARD", "display_name": "Card", "priority": 99})).await.fields(), ["code"]);
+}
+
+#[tokio::test]
+async fn rules_of_the_whole_list_are_told_of_the_type_that_breaks_them() {
+    let world = World::new();
+    let put = |body: Value| world.call("PUT", "/id-types/MAC").json(&body).send();
+    let taken = put(json!({"display_name": "", "priority": 1})).await;
+    assert_eq!(taken.code(400), "invalid");
+    assert_eq!(taken.fields(), ["priority", "display_name"]);
+    let mapped = put(json!({"display_name": "MAC", "priority": 11, "in_mapping": true})).await;
+    assert_eq!(mapped.fields(), [""]);
+    assert!(mapped.body["errors"][0]["detail"].as_str().unwrap().contains("in_mapping"));
+    let wrong =
+        world.call("PUT", "/id-types/mac").json(&json!({"display_name": "MAC", "priority": 50})).send().await;
+    assert_eq!(wrong.code(404), "not_found");
+}
+
+#[tokio::test]
+async fn of_concurrent_changes_none_is_lost() {
+    let world = World::new();
+    let puts = (0..30).map(|n| {
+        let body = json!({"display_name": format!("Type {n}"), "priority": 100 + n});
+        world.call("PUT", format!("/id-types/T{n}")).json(&body)
+    });
+    let answers = join_all(puts.map(crate::world::Call::send)).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert!(answers.iter().all(|answer| matches!(answer.status.as_u16(), 201 | 409)));
+    assert_eq!(codes(&world.get("/id-types").await).len(), 11 + made);
+}
+
+#[tokio::test]
+async fn an_id_type_that_a_webhook_names_is_not_deleted() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let refused = world.call("DELETE", "/id-types/MOBILE").send().await;
+    assert_eq!(refused.code(409), "in_use");
+    assert_eq!(refused.body["used_by"], json!([{"webhook": webhook, "name": "Coupons"}]));
+    world.call("DELETE", format!("/webhooks/{webhook}")).send().await;
+    assert_eq!(world.call("DELETE", "/id-types/MOBILE").send().await.status, 204);
+}
+
+#[tokio::test]
+async fn only_enabled_types_can_be_chosen() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let disabled = json!({"display_name": "Mobile", "priority": 2, "enabled": false});
+    world.call("PUT", "/id-types/MOBILE").json(&disabled).send().await.ok(200);
+    let mut other = crate::world::webhook("Other");
+    other["id_types"] = json!(["MOBILE", "EMIAL", "EMAIL"]);
+    let refused = world.call("POST", "/webhooks").json(&other).send().await;
+    assert_eq!(refused.fields(), ["id_types[0]", "id_types[1]"]);
+    assert_eq!(refused.body["errors"][1]["hint"], "did you mean `EMAIL`?");
+    let refused = world.call("POST", "/pushes").json(&push(&webhook)).send().await;
+    assert_eq!(refused.fields(), ["content.id_types[0]"]);
+}
+
+#[tokio::test]
+async fn data_sources_are_ordered_by_an_administrator() {
+    let world = World::new();
+    assert_eq!(world.get("/sources").await, json!({"items": []}));
+    let put = |body: Value| world.call("PUT", "/sources").json(&body).send();
+    put(json!({"items": ["crm", "web-shop"]})).await.ok(200);
+    assert_eq!(world.get("/sources").await, json!({"items": ["crm", "web-shop"]}));
+    assert_eq!(put(json!({"items": ["crm", "shop", "crm"]})).await.fields(), ["items[2]"]);
+    assert_eq!(put(json!({"items": ["CRM"]})).await.fields(), ["items[0]"]);
+    let many: Vec<String> = (0..51).map(|n| format!("s{n}")).collect();
+    assert_eq!(put(json!({"items": many})).await.fields(), ["items"]);
+    let member = world.call("PUT", "/sources").by(MEMBER).json(&json!({"items": []})).send().await;
+    assert_eq!(member.code(403), "forbidden");
+}

@@ -1,0 +1,14 @@
+//! The API as API Gateway calls it, over the twins in memory.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod access;
+mod control;
+mod failures;
+mod id_types;
+mod pushes;
+mod resume;
+mod start;
+mod text;
+mod uploads;
+mod webhooks;
+mod world;

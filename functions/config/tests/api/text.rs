@@ -1,0 +1,61 @@
+//! What is read at all: JSON and query strings.
+
+use crate::world::World;
+use serde_json::json;
+
+#[tokio::test]
+async fn what_is_no_plain_json_is_refused() {
+    let world = World::new();
+    let post = |text: String| world.call("POST", "/uploads").text(text).send();
+    let deep = format!("{}{}", "{\"kind\":".repeat(10_000), "}".repeat(10_000));
+    let table = [
+        (deep, 400, "invalid_json"),
+        (r#"{"kind":"audience","kind":"profiles"}"#.to_owned(), 400, "invalid_json"),
+        (r#"{"kind":"audience"} "#.to_owned() + "x", 400, "invalid_json"),
+        (r#"{"kind":"audience""#.to_owned(), 400, "invalid_json"),
+        (String::new(), 400, "invalid_json"),
+        ("\u{feff}{}".to_owned(), 400, "invalid_json"),
+        (" ".repeat(1024 * 1024) + "{}", 413, "request_too_large"),
+        (r#"{"kind":"audiences"}"#.to_owned(), 400, "invalid"),
+        (r#"{"kind":null}"#.to_owned(), 400, "invalid"),
+        ("[]".to_owned(), 400, "invalid"),
+    ];
+    for (text, status, code) in table {
+        let start: String = text.chars().take(30).collect();
+        assert_eq!(post(text).await.code(status), code, "{start}");
+    }
+    post(r#"{"kind":"audience"}"#.to_owned()).await.ok(201);
+}
+
+#[tokio::test]
+async fn keys_that_stand_twice_in_a_map_are_refused_too() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let text = crate::world::push(&webhook).to_string();
+    let twice = text.replace(r#""coupon":"B10""#, r#""coupon":"B10","coupon":"B20""#);
+    let refused = world.call("POST", "/pushes").text(twice).send().await;
+    assert_eq!(refused.code(400), "invalid_json");
+    assert_eq!(refused.body["errors"][0]["detail"], "the key `coupon` stands twice in one object");
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_told_with_its_place_and_what_was_meant() {
+    let world = World::new();
+    let refused = world.call("POST", "/uploads").text("{\n \"knid\": \"audience\"}").send().await;
+    assert_eq!(refused.code(400), "invalid");
+    let fault = &refused.body["errors"][0];
+    assert_eq!((&fault["field"], &fault["line"]), (&json!("knid"), &json!(2)));
+    assert!(fault["column"].as_u64().is_some_and(|column| column > 1));
+    assert_eq!(fault["hint"], "did you mean `kind`?");
+}
+
+#[tokio::test]
+async fn a_query_string_is_read_strictly() {
+    let world = World::new();
+    for query in
+        ["limit=0", "limit=101", "limit=x", "lmit=1", "cursor=%21", "cursor=aGFsbG8", "limit=1&limit=2"]
+    {
+        let refused = world.call("GET", format!("/webhooks?{query}")).send().await;
+        assert_eq!(refused.code(400), "invalid", "{query}");
+    }
+}

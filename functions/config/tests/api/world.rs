@@ -1,0 +1,250 @@
+//! A deployment in memory, and callers with tokens.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::Router;
+use bytes::Bytes;
+use config::{Access, Ports, Settings, router};
+use fanhook_core::{id::RunId, time::Millis};
+use fanhook_lambda::{clock::ManualClock, random::SystemRandom};
+use fanhook_store::{
+    memory::{MemoryObjects, MemoryQueue, MemorySecrets, MemoryTable},
+    ports::Objects,
+    runs::{self, Run},
+};
+use lambda_http::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub(crate) const START: Millis = Millis(1_800_000_000_000);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
+
+/// Claims of a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Token {
+    pub(crate) workspaces: &'static str,
+    pub(crate) groups: &'static str,
+}
+
+pub(crate) const ADMIN: Token = Token { workspaces: "acme", groups: "[workspace-admin]" };
+pub(crate) const MEMBER: Token = Token { workspaces: "acme", groups: "[member]" };
+pub(crate) const OTHER: Token = Token { workspaces: "rival", groups: "[organization-admin]" };
+
+pub(crate) struct World {
+    pub(crate) config: Arc<MemoryTable>,
+    pub(crate) ledger: Arc<MemoryTable>,
+    pub(crate) objects: Arc<MemoryObjects>,
+    pub(crate) fanout: Arc<MemoryQueue>,
+    pub(crate) secrets: Arc<MemorySecrets>,
+    pub(crate) clock: Arc<ManualClock>,
+    router: Router,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The problem's code, where the status is as expected.
+    pub(crate) fn code(&self, status: u16) -> &str {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        for member in ["type", "title", "detail", "code"] {
+            assert!(self.body[member].as_str().is_some_and(|text| !text.is_empty()), "{}", self.body);
+        }
+        self.body["code"].as_str().unwrap()
+    }
+
+    /// The faults' fields.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        self.body["errors"].as_array().unwrap().iter().map(|fault| fault["field"].as_str().unwrap()).collect()
+    }
+
+    /// The body, where the status is as expected.
+    pub(crate) fn ok(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self.body
+    }
+
+    pub(crate) fn id(self) -> String {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("{}", self.body)).to_owned()
+    }
+}
+
+pub(crate) struct Call<'a> {
+    world: &'a World,
+    method: &'static str,
+    path: String,
+    token: Option<Token>,
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+}
+
+impl Call<'_> {
+    pub(crate) fn by(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    pub(crate) fn without_token(mut self) -> Self {
+        self.token = None;
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn text(mut self, body: impl Into<String>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.text(body.to_string())
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let claims = |token: Token| json!({"custom:workspaces": token.workspaces, "cognito:groups": token.groups, "sub": "u"});
+        let authorizer = self.token.map(|token| json!({"jwt": {"claims": claims(token), "scopes": null}}));
+        let mut context = json!({
+            "accountId": "0", "apiId": "a1b2", "domainName": "api.example.com", "domainPrefix": "api", "requestId": "r",
+            "http": {"method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"},
+            "routeKey": "$default", "stage": "$default", "time": "", "timeEpoch": 0
+        });
+        if let Some(authorizer) = authorizer {
+            context["authorizer"] = authorizer;
+        }
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": self.headers,
+            "requestContext": context, "body": self.body, "isBase64Encoded": false
+        });
+        let request = lambda_http::request::from_str(&event.to_string()).expect("an event");
+        let response = self.world.router.clone().oneshot(request).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        Answer { status, headers, bytes, body }
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::over(MemoryTable::new(), MemoryTable::new(), MemoryQueue::new(), ManualClock::new(START))
+    }
+
+    pub(crate) fn over(
+        config: MemoryTable,
+        ledger: MemoryTable,
+        fanout: MemoryQueue,
+        clock: ManualClock,
+    ) -> Self {
+        let (config, ledger, fanout, clock) =
+            (Arc::new(config), Arc::new(ledger), Arc::new(fanout), Arc::new(clock));
+        let (objects, secrets) = (Arc::new(MemoryObjects::new()), Arc::new(MemorySecrets::new()));
+        let router = router(Ports {
+            config: config.clone(),
+            ledger: ledger.clone(),
+            objects: objects.clone(),
+            fanout: fanout.clone(),
+            secrets: secrets.clone(),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandom),
+            settings: Settings {
+                allow_http: false,
+                allowed: "127.0.0.1:9900".parse().unwrap(),
+                due_ahead: Duration::from_mins(2),
+                retention: 90 * DAY,
+                access: Access {
+                    workspaces_claim: "custom:workspaces".to_owned(),
+                    roles_claim: "cognito:groups".to_owned(),
+                    organization_admin: "organization-admin".to_owned(),
+                    workspace_admin: "workspace-admin".to_owned(),
+                    member: "member".to_owned(),
+                },
+            },
+        });
+        Self { config, ledger, objects, fanout, secrets, clock, router }
+    }
+
+    /// A request; by an administrator, unless said otherwise.
+    pub(crate) fn call(&self, method: &'static str, path: impl Into<String>) -> Call<'_> {
+        Call {
+            world: self,
+            method,
+            path: path.into(),
+            token: Some(ADMIN),
+            headers: BTreeMap::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: impl Into<String>) -> Value {
+        self.call("GET", path).send().await.ok(200)
+    }
+
+    pub(crate) async fn webhook(&self) -> String {
+        self.call("POST", "/webhooks").json(&webhook("Coupons")).send().await.id()
+    }
+
+    pub(crate) async fn push(&self, webhook: &str) -> String {
+        self.call("POST", "/pushes").json(&push(webhook)).send().await.id()
+    }
+
+    /// An upload whose file is there.
+    pub(crate) async fn audience(&self) -> String {
+        let id = self.call("POST", "/uploads").json(&json!({"kind": "audience"})).send().await.id();
+        self.objects.put(&format!("audiences/acme/{id}"), Bytes::from_static(b"a\nb\n")).await.unwrap();
+        id
+    }
+
+    pub(crate) fn start(&self, push: &str, key: &str, uploads: &[&str]) -> Call<'_> {
+        let call = self.call("POST", format!("/pushes/{push}/runs"));
+        call.header("idempotency-key", key).json(&json!({"uploads": uploads}))
+    }
+
+    /// A run that has just been started.
+    pub(crate) async fn run(&self) -> String {
+        let push = self.push(&self.webhook().await).await;
+        self.start(&push, "k", &[&self.audience().await]).send().await.id()
+    }
+
+    pub(crate) async fn stored_run(&self, id: &str) -> Run {
+        let id: RunId = id.parse().unwrap();
+        runs::get(&*self.ledger, id).await.unwrap().unwrap()
+    }
+}
+
+pub(crate) fn webhook(name: &str) -> Value {
+    json!({
+        "name": name,
+        "content": {
+            "url": "https://crm.example.com/coupons/{id}",
+            "parameters": [
+                {"name": "coupon", "type": "character", "required": true},
+                {"name": "greeting", "type": "text"},
+            ],
+            "body": {"kind": "json", "template": r#"{"to":"{id}","coupon":"{coupon}","text":"{greeting}"}"#},
+        },
+        "id_types": ["MOBILE", "EMAIL"],
+        "limits": {"requests_per_second": 50},
+    })
+}
+
+pub(crate) fn push(webhook: &str) -> Value {
+    json!({
+        "name": "Birthday",
+        "webhook": webhook,
+        "content": {
+            "id_types": ["MOBILE"],
+            "values": {"coupon": "B10", "greeting": "Dear ${name}"},
+            "variables": [{"name": "name", "source": {"tag": "first name"}, "when_empty": {"default": "member"}}],
+        },
+    })
+}
