@@ -5,6 +5,7 @@ use fanhook_core::{
     id::RunId,
     run::{Closing, RunState},
 };
+use fanhook_lambda::telemetry::chain;
 use fanhook_store::{
     due::{self, Due, Subject},
     parts::{self, Part, PartState},
@@ -110,9 +111,17 @@ pub(super) async fn reopen(caller: &Caller, run: &Run, replaced: Option<&Part>) 
 /// After a change: `dispatch` looks at the run at once, and workers at these parts.
 pub(super) async fn wake(caller: &Caller, run: &Run, open: &[Part]) -> Result<()> {
     due::file(&*caller.ledger, &[Due::new(Subject::Run(run.id), caller.now)]).await?;
-    if !open.is_empty() {
-        let messages = open.iter().map(|part| parts::message(run, part.part)).collect();
-        caller.fanout.send(messages).await?;
-    }
+    send(caller, run, open).await;
     Ok(())
+}
+
+/// Wakes the workers of parts up. A message that is lost costs time only: the parts' due entries bring it back.
+pub(super) async fn send(caller: &Caller, run: &Run, parts: &[Part]) {
+    if parts.is_empty() {
+        return;
+    }
+    let messages = parts.iter().map(|part| parts::message(run, part.part)).collect();
+    if let Err(error) = caller.fanout.send(messages).await {
+        tracing::warn!(error = chain(&error), "the parts' messages were not sent");
+    }
 }

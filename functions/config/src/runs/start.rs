@@ -15,10 +15,9 @@ use fanhook_core::{
     time::Millis,
     webhook::Webhook,
 };
-use fanhook_lambda::telemetry::chain;
 use fanhook_store::{
     endpoints, id_types,
-    parts::{self, Part},
+    parts::Part,
     runs::{self, Idempotency, MAX_PARTS, Run, Start},
     sources,
     uploads::Kind,
@@ -28,7 +27,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::view;
+use super::{control::send, view};
 use crate::{
     access::{Caller, Id, Member},
     input::Input,
@@ -81,11 +80,7 @@ pub(crate) async fn start(
         Start::Started => {}
         earlier => return repeated(&member, earlier).await,
     }
-    let messages = parts.iter().map(|part| parts::message(&run, part.part)).collect();
-    if let Err(error) = member.fanout.send(messages).await {
-        // The run's due entries bring it back.
-        tracing::warn!(error = chain(&error), "the parts' messages were not sent");
-    }
+    send(&member, &run, &parts).await;
     Ok((StatusCode::ACCEPTED, Json(view(&member, run).await?)).into_response())
 }
 
