@@ -109,7 +109,7 @@ impl Packer {
         let hasher = FixedState::with_seed(seed);
         Self {
             segment: Segment::default(),
-            seen: HashMap::with_hasher(hasher),
+            seen: HashMap::with_hasher(hasher.clone()),
             hasher,
             most: chunks.min(CHUNKS_PER_SEGMENT) * RECIPIENTS_PER_CHUNK,
             recipients: 0,
