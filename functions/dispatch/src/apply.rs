@@ -21,7 +21,8 @@ use fanhook_store::{
     release::{self, Release},
     runs::{self, Run, Transition, Transitioned},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use serde::Serialize;
 
 use crate::{
     close,
@@ -57,7 +58,7 @@ pub struct Ports {
 }
 
 /// What one invocation did; the fields of its log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Entries that were due.
     pub due: u64,
@@ -128,13 +129,11 @@ impl Invocation<'_> {
             summary.due += entries.len() as u64;
             let (chunks, others): (Vec<Due>, Vec<Due>) =
                 entries.into_iter().partition(|entry| matches!(entry.subject, Subject::Chunk(_)));
-            let batches = stream::iter(chunks.chunks(BATCH).map(|batch| self.chunks(batch, now)));
-            let others = stream::iter(others.iter().map(|entry| self.other(entry, now)));
-            let mut done = batches.map(futures_util::FutureExt::boxed).buffer_unordered(AT_A_TIME);
-            while let Some(part) = done.next().await {
-                summary.add(part);
-            }
-            let mut done = others.buffer_unordered(AT_A_TIME);
+            let batches = chunks.chunks(BATCH).map(|batch| self.chunks(batch, now).boxed());
+            let others = others.iter().map(|entry| self.other(entry, now).boxed());
+            // A boxed future each: the compiler can't name one that borrows from every item.
+            let work: Vec<BoxFuture<'_, Summary>> = batches.chain(others).collect();
+            let mut done = stream::iter(work).buffer_unordered(AT_A_TIME);
             while let Some(part) = done.next().await {
                 summary.add(part);
             }
@@ -203,7 +202,13 @@ impl Invocation<'_> {
     }
 
     /// New entries, then messages, then the old entries away: a crash between doubles a look or a message, and loses none.
-    async fn refile(&self, new: &[Due], old: &[Due], messages: Vec<Message>, queue: &dyn Queue) -> StoreResult<()> {
+    async fn refile(
+        &self,
+        new: &[Due],
+        old: &[Due],
+        messages: Vec<Message>,
+        queue: &dyn Queue,
+    ) -> StoreResult<()> {
         let ledger = self.ports.ledger.as_ref();
         due::file(ledger, new).await?;
         if !messages.is_empty() {
@@ -212,7 +217,8 @@ impl Invocation<'_> {
         // One that moved within its bucket was replaced in place.
         let kept: std::collections::HashSet<_> = new.iter().map(Due::key).collect();
         let gone = old.iter().filter(|entry| !kept.contains(&entry.key()));
-        stream::iter(gone.map(|entry| due::drop(ledger, entry))).buffer_unordered(AT_A_TIME).try_collect().await
+        let drops: Vec<BoxFuture<'_, _>> = gone.map(|entry| due::drop(ledger, entry).boxed()).collect();
+        stream::iter(drops).buffer_unordered(AT_A_TIME).try_collect().await
     }
 
     async fn other(&self, entry: &Due, now: Millis) -> Summary {
@@ -227,7 +233,13 @@ impl Invocation<'_> {
         })
     }
 
-    async fn look_at_part(&self, entry: &Due, run: RunId, number: PartNumber, now: Millis) -> StoreResult<Summary> {
+    async fn look_at_part(
+        &self,
+        entry: &Due,
+        run: RunId,
+        number: PartNumber,
+        now: Millis,
+    ) -> StoreResult<Summary> {
         let run = self.run(run).await?;
         let row = match &run {
             Some(run) => parts::get(self.ports.ledger.as_ref(), run.id, number).await?,

@@ -1,11 +1,6 @@
 //! Closing: what is pending of a cancelled or expired run becomes final.
 
-use fanhook_core::{
-    chunk::ChunkId,
-    outcome::Reason,
-    run::Closing,
-    time::Millis,
-};
+use fanhook_core::{chunk::ChunkId, outcome::Reason, run::Closing, time::Millis};
 use fanhook_store::{
     StoreResult,
     chunks::{self, Chunk, Claim, Fenced, Purpose},
@@ -36,7 +31,8 @@ async fn walk_part(ports: &Ports, run: &Run, part: Part, deadline: Millis) -> St
     let mut from = part.closed;
     while from < part.commit.chunks && ports.clock.now() + ports.margin < deadline {
         let to = part.commit.chunks.min(from + BATCH);
-        let ids: Vec<ChunkId> = (from..to).map(|chunk| ChunkId { run: run.id, part: part.part, chunk }).collect();
+        let ids: Vec<ChunkId> =
+            (from..to).map(|chunk| ChunkId { run: run.id, part: part.part, chunk }).collect();
         let rows = chunks::get_many(ports.ledger.as_ref(), &ids).await?;
         // A row that is counted but not put yet will come, while the part is open.
         let mut whole = rows.len() == ids.len() || part.state != PartState::Open;
@@ -63,11 +59,12 @@ async fn close(ports: &Ports, run: &Run, row: Chunk, deadline: Millis) -> StoreR
     }
     let ledger = ports.ledger.as_ref();
     let owner = ports.random.uuid7(now).simple().to_string();
-    let mut chunk = match chunks::claim(ledger, &row.id, Purpose::Close, &owner, now, deadline + ports.margin).await? {
-        Claim::Won(chunk) => chunk,
-        Claim::Done => return Ok(true),
-        Claim::Held { .. } | Claim::Early { .. } | Claim::Parked | Claim::Unknown => return Ok(false),
-    };
+    let mut chunk =
+        match chunks::claim(ledger, &row.id, Purpose::Close, &owner, now, deadline + ports.margin).await? {
+            Claim::Won(chunk) => chunk,
+            Claim::Done => return Ok(true),
+            Claim::Held { .. } | Claim::Early { .. } | Claim::Parked | Claim::Unknown => return Ok(false),
+        };
     let reason = match run.closing {
         Some(Closing::Expired) => Reason::Expired,
         Some(Closing::Cancelled) | None => Reason::Cancelled,

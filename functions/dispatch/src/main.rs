@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use dispatch::{Ports, dispatch, plan::Timing};
-use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run::run, telemetry};
+use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run, telemetry};
 use fanhook_store::aws;
 use serde_json::Value;
 

@@ -103,7 +103,12 @@ pub fn expiry(run: &Run, now: Millis) -> Option<Transition> {
 
 /// A run is over when all its parts are at their end or stopped, and its counters' sum is the recipients written.
 pub fn completion(run: &Run, parts: &[Part], counted: &Counted, now: Millis) -> Option<Transition> {
-    let settled = parts.iter().all(|part| matches!(part.state, PartState::Ended | PartState::Stopped));
+    let settled = parts.iter().all(|part| match part.state {
+        PartState::Ended | PartState::Stopped => true,
+        // Nobody uploads the file of a closing run again.
+        PartState::Failed => run.state == RunState::Closing,
+        PartState::Open => false,
+    });
     let recipients: u64 = parts.iter().map(|part| part.commit.recipients).sum();
     if !settled || counted.totals.sum() != recipients {
         return None;
@@ -224,8 +229,11 @@ mod tests {
         assert_eq!(over(&running, &part, &Counted::default()), None);
         assert_eq!(over(&run(RunState::Paused), &part, &counted), None);
         let closing = Run { closing: Some(Closing::Cancelled), ..run(RunState::Closing) };
-        part.state = PartState::Stopped;
-        assert_eq!(over(&closing, &part, &counted), Some(RunState::Cancelled));
+        for state in [PartState::Ended, PartState::Stopped, PartState::Failed] {
+            part.state = state;
+            assert_eq!(over(&closing, &part, &counted), Some(RunState::Cancelled));
+        }
+        assert_eq!(over(&running, &part, &counted), None);
     }
 
     #[test]
