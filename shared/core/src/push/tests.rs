@@ -119,6 +119,15 @@ fn a_variable_that_no_value_uses_is_a_fault() {
 }
 
 #[test]
+fn a_misspelt_parameter_is_one_fault_and_its_variables_count_as_used() {
+    let faults = check(|content| {
+        set(content, "greeting", "Hello");
+        set(content, "pth", "${name}");
+    });
+    assert_eq!(faults, ["content.values.pth: the webhook has no parameter `pth` (did you mean `path`?)"]);
+}
+
+#[test]
 fn a_push_sends_at_least_one_id_type() {
     assert_eq!(check(|content| content.id_types.clear()).len(), 1);
 }

@@ -258,6 +258,14 @@ fn sizes_and_counts_have_limits() {
 }
 
 #[test]
+fn what_is_over_its_limit_is_not_parsed() {
+    let body = Body::Json { template: "}".repeat(64 * 1024 + 1) };
+    assert_eq!(fields(|webhook| webhook.content.body = body), ["content.body.template"]);
+    let url = format!("https://example.com/{}", "}".repeat(4096));
+    assert_eq!(fields(|webhook| webhook.content.url = url), ["content.url"]);
+}
+
+#[test]
 fn id_types_are_named_once() {
     assert_eq!(fields(|webhook| webhook.id_types.push("MOBILE".parse().unwrap())), ["id_types[1]"]);
 }

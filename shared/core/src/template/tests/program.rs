@@ -113,7 +113,11 @@ fn repeated_placeholders_stop_at_the_limits_without_filling_memory() {
     let content = text(&"{a}".repeat(20_000));
     let long = "x".repeat(60_000);
     let few = text(&"{a}".repeat(4000));
-    assert!(matches!(render(&few, &long, ""), Err(Unrendered::TooLarge { .. })));
+    let program = Program::compile(&few, &variables()).unwrap();
+    let mut rendered = Rendered::default();
+    let values = Values { id: "", id_type: "", delivery_id: "", tags: &[Some(&long)] };
+    assert!(matches!(program.render(&values, &mut rendered), Err(Unrendered::TooLarge { .. })));
+    assert!(rendered.body.capacity() < 1024 * 1024, "{} bytes", rendered.body.capacity());
     let slots = described(&Program::compile(&content, &variables()).unwrap_err());
     assert_eq!(slots, ["push.values the request would have more than 4096 slots"]);
     let constant = described(&Program::compile(&content, &push(&[("a", &"x".repeat(16_000))])).unwrap_err());
