@@ -103,29 +103,38 @@ async fn pass(invocation: &Invocation<'_>, id: ChunkId, summary: &mut Summary) -
     summary.pass = chunk.pass;
     summary.recipients = chunk.states.len();
     match work(invocation, &run, chunk.clone(), summary).await {
-        // What can't be read won't be readable soon. The lease runs out, and after some stalls a person is called.
-        Err(error @ StoreError::Corrupt { .. }) => Err(error),
-        Err(error) if chunk.states.uncounted().next().is_none() => {
+        Ok(pass) => Ok(pass),
+        Err(Failed::BeforeSending(error @ StoreError::Unavailable { .. })) if chunk.states.uncounted().next().is_none() => {
             tracing::warn!(error = %chain(&error), run = %id.run, part = id.part, chunk = id.chunk, "a chunk is given back");
             give_back(invocation, &run, &chunk).await
         }
-        result => result,
+        // What can't be read won't be readable soon, and what was sent can't be unsent: the lease runs out. After some stalls a
+        // person is called.
+        Err(Failed::BeforeSending(error) | Failed::Settling(error)) => Err(error),
     }
 }
 
-/// Works a claimed chunk. An error means that nothing was sent, or that it could not be settled.
-async fn work(invocation: &Invocation<'_>, run: &Run, chunk: Chunk, summary: &mut Summary) -> StoreResult<Pass> {
+/// At which stage our own fault ended a pass.
+enum Failed {
+    /// Nothing was sent: the row still says all that is known.
+    BeforeSending(StoreError),
+    /// What is known beyond the last checkpoint is lost with this worker.
+    Settling(StoreError),
+}
+
+/// Works a claimed chunk.
+async fn work(invocation: &Invocation<'_>, run: &Run, chunk: Chunk, summary: &mut Summary) -> Result<Pass, Failed> {
     let ports = invocation.ports;
-    let lines = segments::recipients(&*ports.objects, &run.workspace, &chunk).await?;
+    let lines = segments::recipients(&*ports.objects, &run.workspace, &chunk).await.map_err(Failed::BeforeSending)?;
     let mut recipients = Recipients::parse(&lines, &chunk.states);
-    let job = ports.kept.jobs.get(&*ports.ledger, run.id).await?;
+    let job = ports.kept.jobs.get(&*ports.ledger, run.id).await.map_err(Failed::BeforeSending)?;
     let mut worker = Worker::new(invocation, &job, run, chunk);
     if worker.look() == Gate::Closed(Stop::Gone) {
         worker.stop(Stop::Gone);
     } else {
-        recipients.fetch(&job, &*ports.profiles).await?;
-        worker.ready().await?;
-        if worker.send_all(&recipients).await? == Fenced::Lost {
+        recipients.fetch(&job, &*ports.profiles).await.map_err(Failed::BeforeSending)?;
+        worker.ready().await.map_err(Failed::BeforeSending)?;
+        if worker.send_all(&recipients).await == Fenced::Lost {
             *summary = worker.summary;
             return Ok(Pass::Lost);
         }
@@ -133,7 +142,8 @@ async fn work(invocation: &Invocation<'_>, run: &Run, chunk: Chunk, summary: &mu
     let next = worker.finish();
     *summary = worker.summary;
     let stopped = worker.stopped();
-    settle(invocation, run, &worker.chunk, &Settlement { recipients: &recipients, known: &worker.known, next, stopped }).await
+    let left = Settlement { recipients: &recipients, known: &worker.known, next, stopped };
+    settle(invocation, run, &worker.chunk, &left).await.map_err(Failed::Settling)
 }
 
 /// What a pass leaves to be settled.

@@ -68,7 +68,7 @@ impl<'a> Preparer<'a> {
         let (id_type, id): (&str, Cow<'_, str>) = match &recipient.id {
             Some(chosen) => (chosen.id_type.as_str(), chosen.value.as_str().into()),
             None => {
-                let sent = job.chooser.first(recipient.ids(), merged.as_ref()).ok_or(Reason::NoId)?;
+                let sent = job.chooser.first(&recipient.ids(), merged.as_ref()).ok_or(Reason::NoId)?;
                 (sent.id_type.as_str(), sent.value)
             }
         };

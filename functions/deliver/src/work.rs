@@ -182,7 +182,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Sends to all that are pending, or until something stops it; every request has ended then, unless the fence was lost.
-    pub(crate) async fn send_all(&mut self, recipients: &Recipients<'_>) -> StoreResult<Fenced> {
+    pub(crate) async fn send_all(&mut self, recipients: &Recipients<'_>) -> Fenced {
         let invocation = self.invocation;
         let clock = &*invocation.ports.clock;
         let mut flights = FuturesUnordered::new();
@@ -199,7 +199,7 @@ impl<'a> Worker<'a> {
                 if self.unsaved == UNSAVED {
                     save_by = None;
                     if beside(&mut flights, &mut landed, self.save()).await == Fenced::Lost {
-                        return Ok(Fenced::Lost);
+                        return Fenced::Lost;
                     }
                 }
             }
@@ -229,7 +229,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             if pause == Pause::Nothing && flights.is_empty() {
-                return Ok(Fenced::Held);
+                return Fenced::Held;
             }
             if pause != Pause::Permit {
                 spare = None;
@@ -262,7 +262,7 @@ impl<'a> Worker<'a> {
             if save {
                 save_by = None;
                 if beside(&mut flights, &mut landed, self.save()).await == Fenced::Lost {
-                    return Ok(Fenced::Lost);
+                    return Fenced::Lost;
                 }
             }
         }

@@ -1,0 +1,142 @@
+//! A scripted endpoint: what it answers, when, and what it has seen.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, atomic::{AtomicUsize, Ordering}},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use fanhook_core::{retry::Attempt, time::Millis};
+use fanhook_lambda::clock::{Clock, ManualClock};
+use fanhook_outbound::{Ended, Exchange, Http, OurFault, Request};
+
+use crate::world::Crash;
+
+/// A request as it was met.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) at: Millis,
+    pub(crate) webhook_id: String,
+    pub(crate) body: String,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Seen {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a request comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    Status(u16),
+    RetryAfter(u16, String),
+    Body(u16, String),
+    Attempt(Attempt),
+    OurFault,
+    Panic,
+}
+
+type Script = dyn Fn(&Seen, usize) -> (Duration, Reply) + Send + Sync;
+
+pub(crate) struct Endpoint {
+    clock: Arc<ManualClock>,
+    crash: Arc<Crash>,
+    seen: Mutex<Vec<Seen>>,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+    script: Mutex<Arc<Script>>,
+}
+
+/// Counts a request as under way until its future is gone.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(clock: Arc<ManualClock>, crash: Arc<Crash>) -> Self {
+        let script: Arc<Script> = Arc::new(|_, _| (Duration::from_millis(50), Reply::Status(200)));
+        Self {
+            clock,
+            crash,
+            seen: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+            script: Mutex::new(script),
+        }
+    }
+
+    /// Answers each request by the number of earlier ones under the same `webhook-id`.
+    pub(crate) fn script(&self, script: impl Fn(&Seen, usize) -> (Duration, Reply) + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// Answers every request so, after 50 ms.
+    pub(crate) fn answer(&self, reply: Reply) {
+        self.script(move |_, _| (Duration::from_millis(50), reply.clone()));
+    }
+
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().unwrap()
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::SeqCst)
+    }
+
+    /// Most requests that were under way at a time.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Http for Endpoint {
+    async fn send(&self, request: &Request, deadline: Duration) -> Exchange {
+        let disconnected = Exchange::Ended(Ended::without_answer(Attempt::Disconnected));
+        if self.crash.strikes("request") {
+            return disconnected;
+        }
+        let shared = request.shared.iter();
+        let headers = shared.chain(request.own.iter().map(|(name, value)| (name, value)));
+        let headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let webhook_id = headers.iter().find(|(name, _)| name == "webhook-id").unwrap().1.clone();
+        let seen = Seen {
+            at: self.clock.now(),
+            webhook_id,
+            body: String::from_utf8(request.body.to_vec()).unwrap(),
+            url: request.target.as_text(),
+            headers,
+        };
+        let earlier = self.seen().iter().filter(|other| other.webhook_id == seen.webhook_id).count();
+        self.seen().push(seen.clone());
+        let count = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        let _under_way = UnderWay(&self.under_way);
+        self.most.fetch_max(count, Ordering::SeqCst);
+        let script = Arc::clone(&*self.script.lock().unwrap());
+        let (wait, reply) = script(&seen, earlier);
+        self.clock.sleep(wait.min(deadline)).await;
+        if self.crash.strikes("answer") {
+            return disconnected;
+        }
+        if wait > deadline {
+            return Exchange::Ended(Ended::without_answer(Attempt::TimedOut));
+        }
+        let answered = |status| Ended::without_answer(Attempt::Answered { status });
+        Exchange::Ended(match reply {
+            Reply::Status(status) => answered(status),
+            Reply::RetryAfter(status, value) => Ended { retry_after: Some(value), ..answered(status) },
+            Reply::Body(status, body) => Ended { answer: body.into_bytes(), ..answered(status) },
+            Reply::Attempt(attempt) => Ended::without_answer(attempt),
+            Reply::OurFault => return Exchange::OurFault(OurFault::Resolver),
+            Reply::Panic => panic!("the endpoint's script"),
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! `deliver` against twins of the store and a scripted endpoint, in virtual time.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod control;
+mod crash;
+mod endpoint;
+mod faults;
+mod happy;
+mod retry;
+mod secrecy;
+mod world;

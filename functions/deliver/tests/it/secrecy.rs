@@ -1,0 +1,85 @@
+//! No secret and nothing of a user in logs and outcomes.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use fanhook_core::outcome::Reason;
+use fanhook_store::memory::{Fault, Operation};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{
+    endpoint::Reply,
+    world::{SECRET, Setup, World},
+};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_canary_shows_up_in_logs() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let replies = [
+        Reply::Status(200),
+        Reply::Body(500, "+4915000000000 is wrong".to_owned()),
+        Reply::Body(400, "+4915000000000 is wrong".to_owned()),
+        Reply::Attempt(fanhook_core::retry::Attempt::TimedOut),
+        Reply::OurFault,
+        Reply::Panic,
+    ];
+    for reply in replies {
+        let world = World::new(Setup::default()).await;
+        world.endpoint.answer(reply);
+        world.invoke().await;
+    }
+    let world = World::new(Setup::default()).await;
+    world.fail(|operation| if matches!(operation, Operation::Decrypt(_)) { Fault::Before } else { Fault::None });
+    world.invoke().await;
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("\"chunk\""), "the log is read");
+    let secret = String::from_utf8(SECRET.to_vec()).unwrap();
+    for canary in [secret.as_str(), &BASE64_STANDARD.encode(SECRET), "+4915000", "Ada", "user-", "crm.example", "msg_"] {
+        assert!(!log.contains(canary), "{canary}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_gives_our_request_back_is_kept_without_signature_and_id() {
+    let world = World::new(Setup { chunks: vec![1], ..Setup::default() }).await;
+    world.endpoint.script(|seen, _| {
+        let echo = format!("\0{:?} {} and why", seen.headers, seen.body);
+        (std::time::Duration::from_millis(1), Reply::Body(400, echo))
+    });
+    world.invoke().await;
+    world.assert_all(Reason::Status).await;
+    let answer = world.records().await.remove(0).answer.unwrap();
+    let seen = world.endpoint.seen()[0].clone();
+    let signature = seen.header("webhook-signature").unwrap().strip_prefix("v1,").unwrap().to_owned();
+    assert!(answer.len() <= 512 && !answer.contains('\0'));
+    for secret in [signature.as_str(), "+4915000000000", seen.webhook_id.as_str()] {
+        assert!(!answer.contains(secret), "{secret}");
+    }
+    assert!(answer.contains("webhook-timestamp"));
+}
