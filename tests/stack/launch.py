@@ -1,6 +1,6 @@
 """Start ministack 1.5.33 on this machine's loopback address, with what it lacks made good.
 
-Four things, each to be dropped when a newer ministack makes it needless:
+Five things, each to be dropped when a newer ministack makes it needless:
 
 1. A SAM HttpApi becomes an AWS::ApiGatewayV2::Api with an OpenAPI `Body`, which ministack ignores: the API has no
    routes and no authorizer. They are made from the body here.
@@ -8,7 +8,9 @@ Four things, each to be dropped when a newer ministack makes it needless:
    a wait for log lines that may never come). Both are switched off.
 3. CloudFormation gives an event source mapping the text of a number parameter as its maximum concurrency, which ends
    its polling with a type error. It is made a number.
-4. What functions print is kept in memory only. It is written to FUNCTION_LOGS/<function>.log as well.
+4. With AUTH=true each function may do what its role allows and no more, but two conditions know no value: what
+   KMS encrypts for (the encryption context) and which rows DynamoDB is asked for (the leading keys). They get one.
+5. What functions print is kept in memory only. It is written to FUNCTION_LOGS/<function>.log as well.
 
 Everything else is set by environment variables; `stack up` sets them.
 """
@@ -16,6 +18,7 @@ Everything else is set by environment variables; `stack up` sets them.
 import json
 import os
 
+import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
 import ministack.services.apigateway as apigateway
 import ministack.services.cloudformation.provisioners as provisioners
@@ -141,6 +144,35 @@ def mend_invoke_latency():
     lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.002, 0.001, 0.25)
 
 
+def kms_conditions(request):
+    """The condition values of a request to KMS."""
+    context = request.get("EncryptionContext") or {}
+    values = {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
+    return values | {"kms:EncryptionContextKeys": list(context)} if context else {}
+
+
+def dynamodb_conditions(request):
+    """The condition values of a request to DynamoDB for one item, whose partition key is always called `pk`."""
+    item = request.get("Key") or request.get("Item") or {}
+    return {"dynamodb:LeadingKeys": [item["pk"]["S"]]} if "pk" in item else {}
+
+
+CONDITIONS = {"kms": kms_conditions, "dynamodb": dynamodb_conditions}
+
+
+def mend_conditions():
+    """Let a role's conditions see what the request says."""
+    enforce = iam_evaluator.enforce
+
+    def enforce_with_conditions(access_key_id, action, service, region, resource_arn="*", service_context=None):
+        request = iam_evaluator._signed_request.get()
+        if request is not None and service in CONDITIONS:
+            service_context = (service_context or {}) | CONDITIONS[service](json.loads(request.body or b"{}"))
+        return enforce(access_key_id, action, service, region, resource_arn, service_context)
+
+    iam_evaluator.enforce = enforce_with_conditions
+
+
 class Tee:
     """A function's output, copied to a file while ministack reads it."""
 
@@ -171,6 +203,7 @@ if __name__ == "__main__":
     mend_http_api()
     mend_event_source_mapping()
     mend_invoke_latency()
+    mend_conditions()
     keep_function_logs(os.environ["FUNCTION_LOGS"])
 
     from ministack.app import main

@@ -197,6 +197,8 @@ fn environment(folder: &Path, port: u16) -> Vec<(&'static str, String)> {
         ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
         ("AWS_REGION", REGION.to_owned()),
+        // Each function may do what its role in the template allows, and no more.
+        ("AUTH", "true".to_owned()),
         // Handed on to the functions, whose SDKs then call here.
         ("AWS_ENDPOINT_URL", endpoint(port)),
         ("BIND_HOST", "127.0.0.1".to_owned()),
