@@ -1,4 +1,4 @@
-use crate::world::{START, World};
+use crate::world::{START, World, at_once};
 use fanhook_core::{
     chunk::{ChunkId, Source},
     outcome::Reason,
@@ -13,7 +13,6 @@ use fanhook_store::{
     ports::Write,
     runs::{self, Transition, Transitioned},
 };
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -135,9 +134,9 @@ async fn changes_from_several_clients_have_one_order() {
         let actions = ["pause", "resume", "pause", "resume", "cancel", "pause", "resume", "cancel"];
         let calls = (0..24).map(|n| {
             let action = actions[(n + seed) % actions.len()];
-            world.call("POST", format!("/runs/{run}/{action}")).send()
+            world.call("POST", format!("/runs/{run}/{action}"))
         });
-        let answers = join_all(calls).await;
+        let answers = at_once(calls.collect());
         let done = answers.iter().filter(|answer| answer.status == 200).count();
         for answer in answers.iter().filter(|answer| answer.status != 200) {
             assert!(["wrong_state", "changed_meanwhile"].contains(&answer.code(409)));
@@ -172,7 +171,7 @@ async fn settle(world: &World, run: &str, reasons: &[Reason]) {
     let source = Source { segment: 0, fence: 1, offset: 0, length: 1 };
     chunks::create(&*world.ledger, &[Chunk::new(id, source, reasons.len(), 0)]).await.unwrap();
     let lease = START + Duration::from_secs(60);
-    let won = chunks::claim(&*world.ledger, &id, Purpose::Send, "w", START, lease).await.unwrap();
+    let won = chunks::claim(&*world.ledger, &id, Purpose::Deliver, "w", START, lease).await.unwrap();
     let Claim::Won(mut chunk) = won else { panic!("{won:?}") };
     for (index, reason) in reasons.iter().enumerate() {
         chunk.states.finish(index, *reason);

@@ -1,5 +1,4 @@
-use crate::world::{MEMBER, World, push};
-use futures_util::future::join_all;
+use crate::world::{MEMBER, World, at_once, push};
 use serde_json::{Value, json};
 
 fn codes(page: &Value) -> Vec<&str> {
@@ -65,7 +64,7 @@ async fn of_concurrent_changes_none_is_lost() {
         let body = json!({"display_name": format!("Type {n}"), "priority": 100 + n});
         world.call("PUT", format!("/id-types/T{n}")).json(&body)
     });
-    let answers = join_all(puts.map(crate::world::Call::send)).await;
+    let answers = at_once(puts.collect());
     let made = answers.iter().filter(|answer| answer.status == 201).count();
     assert!(answers.iter().all(|answer| matches!(answer.status.as_u16(), 201 | 409)));
     assert_eq!(codes(&world.get("/id-types").await).len(), 11 + made);

@@ -1,4 +1,4 @@
-use crate::world::{DAY, START, World};
+use crate::world::{DAY, START, World, at_once};
 use fanhook_core::{
     id::RunId,
     run::{Closing, RunState},
@@ -12,7 +12,6 @@ use fanhook_store::{
     ports::{Objects, Table},
     runs,
 };
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -68,7 +67,7 @@ async fn a_hundred_equal_starts_at_once_are_one_run() {
     let world = World::new();
     let push = world.push(&world.webhook().await).await;
     let upload = world.audience().await;
-    let answers = join_all((0..100).map(|_| world.start(&push, "same", &[&upload]).send())).await;
+    let answers = at_once((0..100).map(|_| world.start(&push, "same", &[&upload])).collect());
     assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 1);
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 99);
     let ids: std::collections::HashSet<_> =

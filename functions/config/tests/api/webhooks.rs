@@ -1,10 +1,9 @@
-use crate::world::{ADMIN, Token, World, push, webhook};
+use crate::world::{ADMIN, Token, World, at_once, push, webhook};
 use fanhook_core::{id::WebhookId, signature::parse_secret, webhook::Signing};
 use fanhook_store::{
     endpoints::{self, Endpoint},
     ports::{SecretContext, Secrets},
 };
-use futures_util::future::{join, join_all};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -85,8 +84,8 @@ async fn a_name_is_unique_in_its_workspace_and_free_again_when_it_is_given_up() 
 #[tokio::test]
 async fn of_a_hundred_of_one_name_one_is_made() {
     let world = World::new();
-    let calls = (0..100).map(|_| world.call("POST", "/webhooks").json(&webhook("Same")).send());
-    let made = join_all(calls).await.iter().filter(|answer| answer.status == 201).count();
+    let calls = (0..100).map(|_| world.call("POST", "/webhooks").json(&webhook("Same")));
+    let made = at_once(calls.collect()).iter().filter(|answer| answer.status == 201).count();
     assert_eq!(made, 1);
     assert_eq!(world.get("/webhooks").await["items"].as_array().unwrap().len(), 1);
 }
@@ -253,7 +252,9 @@ async fn a_secret_that_is_made_here_is_told_once() {
 async fn a_webhook_that_pushes_use_is_not_deleted() {
     let world = World::new();
     let id = world.webhook().await;
-    let (first, second) = (world.push(&id).await, world.push(&id).await);
+    let first = world.push(&id).await;
+    world.clock.advance(std::time::Duration::from_millis(1));
+    let second = world.push(&id).await;
     let refused = world.call("DELETE", format!("/webhooks/{id}")).send().await;
     assert_eq!(refused.code(409), "in_use");
     let used = json!([{"push": first, "name": "Birthday"}, {"push": second, "name": "Birthday"}]);
@@ -272,9 +273,9 @@ async fn a_push_and_a_deletion_at_once_never_leave_a_push_without_its_webhook() 
     for _ in 0..50 {
         let world = World::new();
         let id = world.webhook().await;
-        let make = world.call("POST", "/pushes").json(&push(&id)).send();
-        let delete = world.call("DELETE", format!("/webhooks/{id}")).send();
-        let (made, deleted) = join(make, delete).await;
+        let make = world.call("POST", "/pushes").json(&push(&id));
+        let delete = world.call("DELETE", format!("/webhooks/{id}"));
+        let [made, deleted] = &at_once(vec![make, delete])[..] else { panic!("two answers") };
         assert_ne!(made.status == 201, deleted.status == 204, "{} {}", made.status, deleted.status);
     }
 }
@@ -286,9 +287,9 @@ async fn after_concurrent_changes_the_endpoint_has_the_newest() {
     let calls = (1..=8).map(|rate| {
         let mut input = webhook("Coupons");
         input["limits"] = json!({"requests_per_second": rate});
-        world.call("PUT", format!("/webhooks/{id}")).json(&input).send()
+        world.call("PUT", format!("/webhooks/{id}")).json(&input)
     });
-    join_all(calls).await;
+    at_once(calls.collect());
     let stored = world.get(format!("/webhooks/{id}")).await;
     let rate = endpoint(&world, &id).await.unwrap().settings.requests_per_second;
     assert_eq!(stored["limits"]["requests_per_second"], rate.unwrap());

@@ -1,6 +1,10 @@
 //! A deployment in memory, and callers with tokens.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Barrier},
+    time::Duration,
+};
 
 use axum::Router;
 use bytes::Bytes;
@@ -219,6 +223,20 @@ impl World {
         let id: RunId = id.parse().unwrap();
         runs::get(&*self.ledger, id).await.unwrap().unwrap()
     }
+}
+
+/// Sends calls at the same moment, each from a thread of its own, so that they really meet each other.
+pub(crate) fn at_once(calls: Vec<Call<'_>>) -> Vec<Answer> {
+    let barrier = Barrier::new(calls.len());
+    let send = |call: Call<'_>| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        barrier.wait();
+        runtime.block_on(call.send())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = calls.into_iter().map(|call| scope.spawn(|| send(call))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 pub(crate) fn webhook(name: &str) -> Value {
