@@ -139,7 +139,7 @@ pub(super) fn columns(names: &[String], kind: Kind, types: &Types) -> Result<Vec
             ("updated", _) if profiles => Column::Updated,
             (_, Some(("id", code))) => Column::Id(
                 types
-                    .find(code.as_bytes())
+                    .find(code)
                     .ok_or_else(|| refuse(format!("`{shown}` names no ID type of the workspace")))?,
             ),
             (_, Some(("tag", tag))) if tag_name_fault(tag).is_none() => Column::Tag(tag.to_owned()),

@@ -168,9 +168,7 @@ impl<'de> Visitor<'de> for Ids<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let find = |code: &str| {
-            self.types.find(code.as_bytes()).ok_or("a name in `ids` is no ID type of the workspace")
-        };
+        let find = |code: &str| self.types.find(code).ok_or("a name in `ids` is no ID type of the workspace");
         // A workspace has at most 50 types.
         let mut seen = 0_u64;
         while let Some(id_type) = map.next_key_seed(Text { expecting: "an ID type", take: find })? {

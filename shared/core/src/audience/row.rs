@@ -22,11 +22,8 @@ pub(super) struct Types(pub(super) Vec<IdTypeCode>);
 
 impl Types {
     /// Index of a type.
-    pub(super) fn find(&self, code: &[u8]) -> Option<u16> {
-        self.0
-            .iter()
-            .position(|known| known.as_str().as_bytes() == code)
-            .and_then(|index| u16::try_from(index).ok())
+    pub(super) fn find(&self, code: &str) -> Option<u16> {
+        self.0.iter().position(|known| known.as_str() == code).and_then(|index| u16::try_from(index).ok())
     }
 }
 
@@ -51,8 +48,8 @@ impl Span {
 #[derive(Default)]
 pub(super) struct Row {
     text: String,
-    /// `text` is the line of a segment that says the same.
-    is_line: bool,
+    /// Length of the line that `text` begins with, where that is also the line of a segment.
+    line: usize,
     pub(super) qaid: Option<Span>,
     ids: Vec<(u16, Span)>,
     tags: Vec<(Span, Span)>,
@@ -65,7 +62,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn clear(&mut self) {
         self.text.clear();
-        self.is_line = false;
+        self.line = 0;
         self.qaid = None;
         self.ids.clear();
         self.tags.clear();
@@ -84,7 +81,7 @@ impl Row {
     pub(super) fn keep_line(&mut self, line: &str) {
         self.clear();
         self.text.push_str(line);
-        self.is_line = true;
+        self.line = line.len();
     }
 
     /// A type that has no IDs yet.
@@ -234,8 +231,8 @@ impl<'a> Record<'a> {
 
     /// Writes it as a recipient's line of a segment.
     pub fn write(&self, line: &mut Vec<u8>) {
-        if self.row.is_line {
-            line.extend_from_slice(self.row.text.as_bytes());
+        if self.row.line > 0 {
+            line.extend_from_slice(&self.row.text.as_bytes()[..self.row.line]);
             line.push(b'\n');
             return;
         }

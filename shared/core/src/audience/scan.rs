@@ -1,43 +1,50 @@
-//! The common form of a record as JSON, in one pass: texts without escapes, none empty, nothing there twice.
+//! The common form of a record as JSON, in one pass: no text empty, no field there twice, tags as texts.
 //!
 //! What has another form, right or wrong, is left to the thorough reader in `ndjson`; both give the same for what both read.
 
 use super::row::{Row, Span, Types};
 use crate::recipient::plain_prefix;
 
-/// Reads the object on a line into an empty `row`, where it has the common form.
+/// Reads the object on a line into `row`, where it has the common form.
 pub(super) fn read(line: &str, types: &Types, row: &mut Row) -> bool {
     row.keep_line(line);
-    Scan { bytes: line.as_bytes(), at: 0 }.record(types, row).is_some()
+    let mut scan = Scan { line, bytes: line.as_bytes(), at: 0, row };
+    scan.record(types).is_some() && scan.at == line.len()
 }
 
 struct Scan<'t> {
+    line: &'t str,
     bytes: &'t [u8],
     at: usize,
+    /// Keeps the line, whose pieces its spans are.
+    row: &'t mut Row,
 }
 
-impl<'t> Scan<'t> {
-    fn record(&mut self, types: &Types, row: &mut Row) -> Option<()> {
+impl Scan<'_> {
+    fn record(&mut self, types: &Types) -> Option<()> {
         let (mut ids, mut tags) = (false, false);
-        self.object(|scan, name| {
-            match scan.text(name) {
-                b"qaid" if row.qaid.is_none() => row.qaid = Some(scan.string()?),
-                b"ids" if !ids => {
+        self.object(|scan, field| {
+            match scan.row.get(field) {
+                "qaid" if scan.row.qaid.is_none() => scan.row.qaid = Some(scan.string()?),
+                "ids" if !ids => {
                     ids = true;
-                    scan.object(|scan, code| scan.ids(row.new_id_type(types.find(scan.text(code))?)?, row))?;
+                    scan.object(|scan, code| {
+                        let id_type = types.find(scan.row.get(code))?;
+                        scan.ids(scan.row.new_id_type(id_type)?)
+                    })?;
                 }
-                b"tags" if !tags => {
+                "tags" if !tags => {
                     tags = true;
                     scan.object(|scan, name| {
-                        row.add_tag(name, scan.string()?);
+                        let value = scan.string()?;
+                        scan.row.add_tag(name, value);
                         Some(())
                     })?;
                 }
                 _ => return None,
             }
             Some(())
-        })?;
-        (self.at == self.bytes.len()).then_some(())
+        })
     }
 
     /// An object that is not empty, whose members `member` reads; it is given their names.
@@ -56,10 +63,11 @@ impl<'t> Scan<'t> {
     }
 
     /// A list of IDs of one type, which is not empty.
-    fn ids(&mut self, id_type: u16, row: &mut Row) -> Option<()> {
+    fn ids(&mut self, id_type: u16) -> Option<()> {
         self.expect(b'[')?;
         loop {
-            row.add_id(id_type, self.string()?);
+            let value = self.string()?;
+            self.row.add_id(id_type, value);
             match self.next()? {
                 b',' => {}
                 b']' => return Some(()),
@@ -68,19 +76,26 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// A string that is not empty and has no escapes.
+    /// A string that is not empty.
     fn string(&mut self) -> Option<Span> {
         self.expect(b'"')?;
         let start = self.at;
-        let end = start + plain_prefix(&self.bytes[start..]);
-        self.at = end;
-        let closed = self.bytes.get(end) == Some(&b'"') && end > start;
+        let mut escapes = false;
+        loop {
+            self.at += plain_prefix(self.bytes.get(self.at..)?);
+            match self.bytes.get(self.at)? {
+                b'"' => break,
+                b'\\' => (escapes, self.at) = (true, self.at + 2),
+                _ => return None,
+            }
+        }
+        let end = self.at;
         self.at += 1;
-        if closed { Span::of(start, end) } else { None }
-    }
-
-    fn text(&self, span: Span) -> &'t [u8] {
-        &self.bytes[span.range()]
+        if escapes {
+            let text: String = serde_json::from_str(&self.line[start - 1..=end]).ok()?;
+            return Some(self.row.push(&text));
+        }
+        if end > start { Span::of(start, end) } else { None }
     }
 
     fn expect(&mut self, byte: u8) -> Option<()> {

@@ -1,6 +1,6 @@
 //! Users with several sources and IDs, and what is sent for them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::json;
 
@@ -23,23 +23,19 @@ fn chooser(waterfall: &[&str], form: SendForm) -> Chooser {
         id_types: waterfall.iter().map(|code| code.parse().unwrap()).collect(),
         id_policy: IdPolicy::First,
         send_form: form,
-        values: Default::default(),
+        values: BTreeMap::default(),
         variables: vec![],
     };
     Chooser::new(&presets(), &push)
 }
 
-/// The ID sent for a user without inline IDs.
-fn first(waterfall: &[&str], form: SendForm, sources: serde_json::Value) -> Option<(String, String)> {
+/// Type and value of the ID that is sent to a user without inline IDs.
+fn first(waterfall: &[&str], form: SendForm, sources: serde_json::Value) -> Option<String> {
     let profile = profile(sources);
     let merged = profile.merged(&order(&["crm", "shop"]));
     let chooser = chooser(waterfall, form);
     let sent = chooser.first(&[].into_iter(), Some(&merged))?;
-    Some((sent.id_type.to_string(), sent.value.into_owned()))
-}
-
-fn some(id_type: &str, value: &str) -> Option<(String, String)> {
-    Some((id_type.to_owned(), value.to_owned()))
+    Some(format!("{} {}", sent.id_type, sent.value))
 }
 
 #[test]
@@ -61,7 +57,7 @@ fn a_weaker_source_fills_what_a_stronger_one_lacks() {
         "crm": {"updated": 1, "ids": {"MOBILE": ["12"]}, "tags": {"name": ""}},
         "shop": {"updated": 1, "ids": {"MOBILE": ["+4915123456"]}, "tags": {"name": "Ann"}},
     });
-    assert_eq!(first(&["MOBILE"], SendForm::Plain, sources.clone()), some("MOBILE", "+4915123456"));
+    assert_eq!(first(&["MOBILE"], SendForm::Plain, sources.clone()), Some("MOBILE +4915123456".to_owned()));
     assert_eq!(profile(sources).merged(&order(&["crm"])).tag("name"), Some("Ann"));
 }
 
@@ -70,7 +66,7 @@ fn a_waterfall_goes_on_to_the_next_type() {
     let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": [" Ann@Example.COM "], "MOBILE": ["none"]}}});
     assert_eq!(
         first(&["MOBILE", "EMAIL"], SendForm::Plain, sources.clone()),
-        some("EMAIL", "ann@example.com")
+        Some("EMAIL ann@example.com".to_owned())
     );
     assert_eq!(first(&["MOBILE"], SendForm::Plain, sources), None);
     assert_eq!(first(&["MOBILE"], SendForm::Plain, json!({})), None);
@@ -81,11 +77,11 @@ fn digests_are_of_the_normalised_value() {
     let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": ["Ann@Example.com"]}}});
     assert_eq!(
         first(&["EMAIL"], SendForm::Md5, sources.clone()),
-        some("EMAIL", "257c57037d384ae37ea27a07e8a01665")
+        Some("EMAIL 257c57037d384ae37ea27a07e8a01665".to_owned())
     );
     assert_eq!(
         first(&["EMAIL"], SendForm::Sha256, sources),
-        some("EMAIL", "71d4f55f72fa128dfb468a1a3901507c804b74316488744d769d7f4b16696476")
+        Some("EMAIL 71d4f55f72fa128dfb468a1a3901507c804b74316488744d769d7f4b16696476".to_owned())
     );
 }
 
@@ -93,7 +89,10 @@ fn digests_are_of_the_normalised_value() {
 fn a_value_stored_as_a_digest_is_sent_as_it_is_and_in_no_other_form() {
     let md5 = "0123456789ABCDEF0123456789abcdef";
     let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": [format!("md5:{md5}")]}}});
-    assert_eq!(first(&["EMAIL"], SendForm::Md5, sources.clone()), some("EMAIL", &md5.to_lowercase()));
+    assert_eq!(
+        first(&["EMAIL"], SendForm::Md5, sources.clone()),
+        Some(format!("EMAIL {}", md5.to_lowercase()))
+    );
     assert_eq!(first(&["EMAIL"], SendForm::Sha256, sources.clone()), None);
     assert_eq!(first(&["EMAIL"], SendForm::Plain, sources), None);
     assert_eq!(IdValue::read("md5:0123"), None, "a broken digest is never taken for plain text");
@@ -152,7 +151,9 @@ fn a_value_in_its_one_form_is_borrowed() {
 #[test]
 fn a_disabled_or_unknown_type_is_never_sent() {
     let mut types = presets();
-    types.iter_mut().for_each(|id_type| id_type.enabled = id_type.code.as_str() != "ONEID");
+    for id_type in &mut types {
+        id_type.enabled = id_type.code.as_str() != "ONEID";
+    }
     let push = serde_json::from_value(json!({"id_types": ["ONEID", "FAX"]})).unwrap();
     let chooser = Chooser::new(&types, &push);
     assert_eq!(chooser.first(&[("ONEID", "x"), ("FAX", "1")].into_iter(), None), None);
