@@ -18,6 +18,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::{
     Ports,
+    expand::Expansion,
     plan::{Segment, Slices},
     read::Stretch,
 };
@@ -44,8 +45,15 @@ pub(crate) struct Work<'a> {
 
 impl Work<'_> {
     /// Writes all stretches, until there are no more or there is a reason not to go on.
-    pub(crate) async fn write(&mut self, mut stretches: Receiver<Stretch>) -> StoreResult<Way> {
-        while let Some(stretch) = stretches.recv().await {
+    pub(crate) async fn write(
+        &mut self,
+        mut stretches: Receiver<Stretch>,
+        expansion: Option<&Expansion>,
+    ) -> StoreResult<Way> {
+        while let Some(mut stretch) = stretches.recv().await {
+            if let Some(expansion) = expansion {
+                stretch.segment = expansion.expand(self.ports.profiles.as_ref(), stretch.segment).await?;
+            }
             let way = self.stretch(stretch).await?;
             if way != Way::On {
                 return Ok(way);
@@ -89,9 +97,8 @@ impl Work<'_> {
         let number = next.commit.segments - 1;
         let key = keys::segment(workspace, next.run, next.part, number, next.fence);
         let report = keys::report(workspace, next.upload, &format!("{}-{:05}", next.run, next.part), number);
-        let put = async |key: String, bytes: Vec<u8>| match bytes.is_empty() {
-            true => Ok(()),
-            false => objects.put(&key, Bytes::from(bytes)).await,
+        let put = async |key: String, bytes: Vec<u8>| {
+            if bytes.is_empty() { Ok(()) } else { objects.put(&key, Bytes::from(bytes)).await }
         };
         futures_util::try_join!(put(key, segment.lines), put(report, segment.report)).map(|_| ())
     }

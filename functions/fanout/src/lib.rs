@@ -18,14 +18,13 @@ use fanhook_lambda::{
 use fanhook_store::ports::{Objects, Queue, Table};
 
 mod apply;
-mod failure;
+mod expand;
 pub mod parse;
 pub mod plan;
 mod preflight;
 mod read;
 mod work;
 
-pub use failure::Failure;
 pub use work::{Outcome, work};
 
 /// What `fanout` may touch.
@@ -33,6 +32,8 @@ pub use work::{Outcome, work};
 pub struct Ports {
     /// The ledger.
     pub ledger: Arc<dyn Table>,
+    /// Profiles (read), for policy `all` only.
+    pub profiles: Arc<dyn Table>,
     /// Audiences (read), segments, and reports (write).
     pub objects: Arc<dyn Objects>,
     /// Wakes `fanout` itself up.

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use aws_lambda_events::sqs::SqsEvent;
-use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run::run, telemetry};
+use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run, telemetry};
 use fanhook_store::aws;
 use fanout::{Ports, Times, handle};
 
@@ -15,6 +15,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         env.timeout();
         let ports = Ports {
             ledger: Arc::new(aws::DynamoTable::new(&config, env.text("LEDGER_TABLE"))),
+            profiles: Arc::new(aws::DynamoTable::new(&config, env.text("PROFILES_TABLE"))),
             objects: Arc::new(aws::S3Objects::new(&config, env.text("BUCKET"))),
             fanout: Arc::new(aws::SqsQueue::new(&config, env.text("FANOUT_QUEUE_URL"))),
             deliver: Arc::new(aws::SqsQueue::new(&config, env.text("DELIVER_QUEUE_URL"))),

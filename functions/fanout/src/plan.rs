@@ -91,7 +91,6 @@ pub struct Packer {
     segment: Segment,
     /// Where the line of a user begins, by a hash of the QAID.
     seen: HashMap<u64, usize, FixedState>,
-    hasher: FixedState,
     most: usize,
     recipients: usize,
     records: u64,
@@ -106,11 +105,9 @@ struct Reported {
 impl Packer {
     /// A packer of segments of `chunks` chunks. `seed` keeps those who write files from choosing which users' hashes meet.
     pub fn new(chunks: usize, seed: u64) -> Self {
-        let hasher = FixedState::with_seed(seed);
         Self {
             segment: Segment::default(),
-            seen: HashMap::with_hasher(hasher.clone()),
-            hasher,
+            seen: HashMap::with_hasher(FixedState::with_seed(seed)),
             most: chunks.min(CHUNKS_PER_SEGMENT) * RECIPIENTS_PER_CHUNK,
             recipients: 0,
             records: 0,
@@ -123,7 +120,8 @@ impl Packer {
         let lines = &mut self.segment.lines;
         let start = lines.len();
         record.write(lines);
-        let first = *self.seen.entry(self.hasher.hash_one(record.qaid())).or_insert(start);
+        let hash = self.seen.hasher().hash_one(record.qaid());
+        let first = *self.seen.entry(hash).or_insert(start);
         // Two users may share a hash: then the second is not looked for any more. Met again, it is a recipient with the same `webhook-id`.
         if first < start && user(&lines[first..]) == user(&lines[start..]) {
             lines.truncate(start);

@@ -13,8 +13,9 @@ use fanhook_store::{
     StoreError, StoreResult,
     chunks::Fenced,
     due::{self, Due, Subject},
+    files::{FileFailure, Stream},
     keys,
-    parts::{self, Part, PartClaim, PartState},
+    parts::{self, PartClaim, PartState},
     runs::{self, Transition, Transitioned},
 };
 use futures_util::try_join;
@@ -23,11 +24,11 @@ use tokio::sync::mpsc::channel;
 use crate::{
     Ports,
     apply::{Way, Work, way},
-    failure::Failure,
+    expand::{self, Expansion},
     parse::Message,
     plan::Packer,
     preflight,
-    read::{self, Ending, File},
+    read::{self, Ending},
 };
 
 /// What became of a part in one invocation.
@@ -42,7 +43,7 @@ pub enum Outcome {
     /// Its run failed by another part; it waits for the run's resume.
     Waiting,
     /// Its file can't be read on; the run failed.
-    Failed(Failure),
+    Failed(FileFailure),
     /// Somebody else works it.
     Held,
     /// There was nothing left to do.
@@ -186,12 +187,18 @@ impl Work<'_> {
         };
         let ports = self.ports;
         let key = keys::uploaded("audiences", &self.run.workspace, self.part.upload);
-        let file = File { objects: ports.objects.as_ref(), key, etag: self.part.etag.clone(), offset };
-        let packer = Packer::new(CHUNKS_PER_SEGMENT, ports.random.number());
-        let (range_in, range_out) = channel(1);
-        let (stretch_in, stretch_out) = channel(1);
-        let read = async { Ok(read::read(reader, packer, range_out, stretch_in, ports.clock.as_ref(), stop).await) };
-        let ((), ending, way) = try_join!(file.fetch(range_in), read, self.write(stretch_out))?;
+        let stream = Stream { objects: ports.objects.as_ref(), key, etag: self.part.etag.clone(), offset };
+        let expansion = Expansion::new(pinned);
+        let chunks = if expansion.is_some() { expand::CHUNKS } else { CHUNKS_PER_SEGMENT };
+        let packer = Packer::new(chunks, ports.random.number());
+        let (piece_in, pieces) = channel(1);
+        let (stretch_in, stretches) = channel(1);
+        let fetch = async {
+            stream.fetch(piece_in).await;
+            Ok(())
+        };
+        let read = read::read(reader, packer, pieces, stretch_in, ports.clock.as_ref(), stop);
+        let ((), ending, way) = try_join!(fetch, read, self.write(stretches, expansion.as_ref()))?;
         Ok(if way == Way::On { Ok(ending) } else { Err(way) })
     }
 
@@ -238,7 +245,7 @@ impl Work<'_> {
         Ok(Outcome::HandedOver)
     }
 
-    async fn fail(&mut self, failure: Failure) -> StoreResult<Outcome> {
+    async fn fail(&mut self, failure: FileFailure) -> StoreResult<Outcome> {
         let text = described(self.part.upload, &failure);
         self.part.failure = Some(text.clone());
         if self.give_back(PartState::Failed).await? == Fenced::Lost {
@@ -253,7 +260,7 @@ fn types(pinned: &Pinned) -> Vec<IdTypeCode> {
     pinned.known_id_types().cloned().collect()
 }
 
-fn described(upload: UploadId, failure: &Failure) -> String {
+fn described(upload: UploadId, failure: &FileFailure) -> String {
     format!("{}: file {upload}: {}", failure.code, failure.text)
 }
 

@@ -15,6 +15,7 @@ pub mod chunks;
 pub mod counters;
 pub mod due;
 pub mod endpoints;
+pub mod files;
 pub mod id_types;
 pub mod outcomes;
 pub mod parts;

@@ -1,0 +1,90 @@
+//! What a run's state means for its parts, and what is left for whoever goes on.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use fanhook_core::run::RunState;
+use fanhook_store::parts::PartState;
+use fanout::{Outcome, parse::Message, work};
+
+use crate::world::{SECOND, START, Setting, Ticking, gzip, list, with_ids, world};
+
+#[tokio::test]
+async fn the_run_starts_with_the_first_commit_and_the_first_part_alone_releases() {
+    let world = world(&[list(0..10), list(10..20)]).await;
+    assert_eq!(world.work(1).await, Outcome::Ended);
+    assert_eq!(world.run().await.state, RunState::Running);
+    assert!(world.deliver.waiting().is_empty());
+    assert_eq!(world.work(0).await, Outcome::Ended);
+    assert_eq!((world.released(0), world.released(1)), (vec![0], vec![0]));
+}
+
+#[tokio::test]
+async fn a_paused_run_is_read_and_not_released() {
+    let world = world(&[list(0..10)]).await;
+    world.set_state(RunState::Paused).await;
+    assert_eq!(world.work(0).await, Outcome::Ended);
+    assert_eq!(world.users(0).await.len(), 10);
+    assert!(world.deliver.waiting().is_empty());
+    assert_eq!(world.run().await.state, RunState::Paused);
+}
+
+#[tokio::test]
+async fn a_closing_run_stops_its_parts() {
+    for state in [RunState::Closing, RunState::Cancelled, RunState::Expired] {
+        let world = world(&[list(0..10)]).await;
+        world.set_state(state).await;
+        assert_eq!(world.work(0).await, Outcome::Stopped);
+        let part = world.part(0).await;
+        assert_eq!((part.state, part.commit.recipients, part.owner), (PartState::Stopped, 0, None));
+        assert_eq!(world.run().await.state, state);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_run_leaves_its_other_parts_open() {
+    let world = world(&[list(0..10)]).await;
+    world.set_state(RunState::Failed).await;
+    assert_eq!(world.work(0).await, Outcome::Waiting);
+    assert_eq!(world.part(0).await.state, PartState::Open);
+    assert!(world.is_due(0));
+}
+
+#[tokio::test]
+async fn who_comes_second_does_nothing() {
+    let world = world(&[list(0..10)]).await;
+    assert_eq!(world.work(0).await, Outcome::Ended);
+    let before = world.ledger.items();
+    assert_eq!(world.work(0).await, Outcome::Over);
+    assert_eq!(world.work(7).await, Outcome::Unknown);
+    assert_eq!(world.ledger.items().len(), before.len());
+    assert_eq!(world.released(0), [0]);
+}
+
+#[tokio::test]
+async fn near_its_end_an_invocation_hands_over() {
+    for file in [with_ids(0..9_000), gzip(&with_ids(0..9_000))] {
+        let world = Setting::all().run(&[file]).await;
+        let mut outcomes = Vec::new();
+        for round in 0..20_u64 {
+            let mut ports = world.ports.clone();
+            let began = START.0 + round * 1_000_000;
+            // So many looks at the clock that a few segments fit in one invocation.
+            ports.clock = Arc::new(Ticking { now: AtomicU64::new(began), step: 1_000 });
+            let message = Message { run: world.run, part: 0 };
+            outcomes.push(work(&ports, message, fanhook_core::time::Millis(began) + 20 * SECOND).await.unwrap());
+            if *outcomes.last().unwrap() == Outcome::Ended {
+                break;
+            }
+            let part = world.part(0).await;
+            assert_eq!((part.state, part.owner), (PartState::Open, None), "the next one finds it free");
+            assert!(world.is_due(0));
+            let sent = world.fanout.take(fanhook_core::time::Millis(u64::MAX));
+            assert_eq!(sent.len(), 1);
+            assert_eq!(sent[0].body, format!("{{\"run\":\"{}\",\"part\":0}}", world.run));
+        }
+        assert!(outcomes.len() > 1, "{outcomes:?}");
+        assert_eq!(outcomes.last(), Some(&Outcome::Ended), "{outcomes:?}");
+        let expected: Vec<String> = (0..9_000).map(|user| format!("user-{user}")).collect();
+        assert_eq!(world.users(0).await, expected);
+    }
+}

@@ -1,0 +1,159 @@
+//! Uploaded files, read as a stream: ranges of them, one ahead of the one that is worked on.
+
+use bytes::Bytes;
+use fanhook_core::{
+    audience::{Commit, FileError, Item, Kind, Limits, Reader, Start},
+    id::IdTypeCode,
+};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::{
+    StoreError, StoreResult,
+    ports::{ObjectError, Objects},
+};
+
+/// Bytes of one range.
+const RANGE: u64 = 8 << 20;
+
+/// A range of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Entity tag of the file.
+    pub etag: String,
+}
+
+/// A file from some offset on.
+pub struct Stream<'a> {
+    /// The bucket.
+    pub objects: &'a dyn Objects,
+    /// Key of the file.
+    pub key: String,
+    /// Entity tag of the version that was begun with, where one was; else the first range pins it.
+    pub etag: Option<String>,
+    /// Where to begin.
+    pub offset: u64,
+}
+
+impl Stream<'_> {
+    /// Fetches range after range, each when there is room for it, up to the file's end or the first error. It ends early where nobody
+    /// takes them any more. With a channel of one place two ranges are in memory.
+    pub async fn fetch(mut self, out: Sender<Result<Piece, ObjectError>>) {
+        // Room first, then the range: else one more would be in memory.
+        while let Ok(room) = out.reserve().await {
+            let range = self.offset..self.offset.saturating_add(RANGE);
+            match self.objects.get(&self.key, range, self.etag.as_deref()).await {
+                Ok(fetched) if fetched.bytes.is_empty() => break,
+                Ok(fetched) => {
+                    self.offset += fetched.bytes.len() as u64;
+                    self.etag = Some(fetched.etag.clone());
+                    room.send(Ok(Piece { bytes: fetched.bytes, etag: fetched.etag }));
+                    if self.offset >= fetched.size {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    room.send(Err(error));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Why a file can't be read, or not further: a code for programs, a text for people. Written `code: text`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {text}")]
+pub struct FileFailure {
+    /// One of a few words, as in `wrong_header`.
+    pub code: &'static str,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+impl FileFailure {
+    /// What a failed read says of the file.
+    ///
+    /// # Errors
+    /// The store's own failure says nothing of the file.
+    pub fn of(error: ObjectError) -> StoreResult<Self> {
+        let (code, text) = match error {
+            ObjectError::NotFound => ("file_missing", "the file is not there; upload it again"),
+            ObjectError::Replaced => ("file_replaced", "the file was replaced while it was read; upload it again"),
+            ObjectError::Store(error) => return Err(error),
+        };
+        Ok(Self { code, text: text.to_owned() })
+    }
+}
+
+impl From<FileError> for FileFailure {
+    fn from(error: FileError) -> Self {
+        let code = match error {
+            FileError::Unsupported { .. } => "unsupported_file",
+            FileError::Header { .. } => "wrong_header",
+            FileError::Changed { .. } => "audience_changed",
+            FileError::TooLarge { .. } => "file_too_large",
+            FileError::Truncated { .. } => "file_truncated",
+            FileError::Corrupt { .. } => "file_damaged",
+        };
+        Self { code, text: error.to_string() }
+    }
+}
+
+/// What is wrong with the head of an audience file, if anything: its kind, its compression, its header line.
+pub async fn check_head(objects: &dyn Objects, key: &str, types: Vec<IdTypeCode>) -> StoreResult<Option<FileFailure>> {
+    // More than the longest header line.
+    const HEAD: u64 = 128 << 10;
+    let head = match objects.get(key, 0..HEAD, None).await {
+        Ok(head) => head,
+        Err(error) => return FileFailure::of(error).map(Some),
+    };
+    let mut reader = Reader::new(Kind::Audience, types, Limits::default());
+    reader.feed(&head.bytes);
+    if head.size <= HEAD {
+        reader.end();
+    }
+    // The first record, bad row or end lies behind the header.
+    Ok(reader.read().err().map(FileFailure::from))
+}
+
+/// What is wrong with an audience file that is to take the place of one that was read up to `position`, if anything: it must have the
+/// same content up to there.
+///
+/// Reads the file up to there, at about 75 MB a second: where an answer is waited for, the caller sets a time limit.
+pub async fn check_beginning(
+    objects: &dyn Objects,
+    key: &str,
+    position: Option<&str>,
+    types: Vec<IdTypeCode>,
+) -> StoreResult<Option<FileFailure>> {
+    let Some(position) = position else { return check_head(objects, key, types).await };
+    let commit: Commit = serde_json::from_str(position).map_err(|error| StoreError::corrupt("position", error))?;
+    let reader = match Reader::resume(Kind::Audience, types, Limits::default(), &commit, Start::Beginning) {
+        Ok(reader) => reader,
+        Err(error) => return Ok(Some(error.into())),
+    };
+    let (room, pieces) = channel(1);
+    let stream = Stream { objects, key: key.to_owned(), etag: None, offset: 0 };
+    tokio::join!(stream.fetch(room), compare(reader, pieces)).1
+}
+
+async fn compare(
+    mut reader: Reader,
+    mut pieces: Receiver<Result<Piece, ObjectError>>,
+) -> StoreResult<Option<FileFailure>> {
+    loop {
+        match pieces.recv().await {
+            Some(Ok(piece)) => reader.feed(&piece.bytes),
+            Some(Err(error)) => return FileFailure::of(error).map(Some),
+            None => reader.end(),
+        }
+        match reader.read() {
+            Ok(Item::Starved) => {}
+            // Nothing is handed out before the beginning was compared.
+            Ok(Item::Record(_) | Item::Bad(_) | Item::End) => return Ok(None),
+            Err(error) => return Ok(Some(error.into())),
+        }
+    }
+}
