@@ -16,8 +16,8 @@ use fanhook_store::{
 
 /// How long a parked chunk's entry rests: it waits for a person, or for the run's expiry.
 const PARKED_REST: Duration = Duration::from_secs(60 * 60);
-/// A run is looked at this often, or more often where entries are filed closer ahead.
-const RUN_INTERVAL: Duration = Duration::from_secs(60);
+/// A run is looked at this often, or more often where entries are filed closer ahead; shorter than a minute, so that no minute is missed.
+const RUN_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Times that the deployment sets.
 #[derive(Clone, Copy, Debug)]

@@ -279,7 +279,12 @@ pub async fn checkpoint(ledger: &dyn Table, chunk: &Chunk) -> StoreResult<Fenced
 /// `due` the entry to write where any is pending.
 ///
 /// Call it only after the outcome object of this pass was put.
-pub async fn settle(ledger: &dyn Table, chunk: &Chunk, next: Millis, sent: Option<Millis>) -> StoreResult<Fenced> {
+pub async fn settle(
+    ledger: &dyn Table,
+    chunk: &Chunk,
+    next: Millis,
+    sent: Option<Millis>,
+) -> StoreResult<Fenced> {
     let settled = chunk.states.counted();
     let open = settled.pending_len() > 0;
     let mut update = Update::default()
@@ -303,7 +308,8 @@ pub async fn settle(ledger: &dyn Table, chunk: &Chunk, next: Millis, sent: Optio
         Transaction::Done => Ok(Fenced::Held),
         Transaction::Failed(failed) => {
             let old = failed.into_iter().find(|(index, _)| *index == 0).and_then(|(_, old)| old);
-            let own = old.map(|item| item.maybe_number("settled")).transpose()?.flatten() == Some(chunk.fence);
+            let own =
+                old.map(|item| item.maybe_number("settled")).transpose()?.flatten() == Some(chunk.fence);
             Ok(if own { Fenced::Held } else { Fenced::Lost })
         }
     }

@@ -1,10 +1,6 @@
 //! A run's counters: recipients by reason and chunks that are done, spread over 16 items.
 
-use fanhook_core::{
-    chunk::Totals,
-    id::RunId,
-    outcome::REASONS,
-};
+use fanhook_core::{chunk::Totals, id::RunId, outcome::REASONS};
 
 use crate::{
     StoreResult,

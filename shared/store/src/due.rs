@@ -136,7 +136,8 @@ pub async fn bucket(
     shard: u64,
     after: Option<String>,
 ) -> StoreResult<(Vec<Due>, Option<String>)> {
-    let query = Query { pk: keys::due(minute, shard), after, limit: 500, consistent: true, ..Query::default() };
+    let query =
+        Query { pk: keys::due(minute, shard), after, limit: 500, consistent: true, ..Query::default() };
     let page = ledger.query(&query).await?;
     let entries = page.items.iter().map(Due::read).collect::<StoreResult<_>>()?;
     Ok((entries, page.more))

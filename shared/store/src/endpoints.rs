@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use fanhook_core::{
-    id::WebhookId,
-    run::EndpointSettings,
-    time::Millis,
-};
+use fanhook_core::{id::WebhookId, run::EndpointSettings, time::Millis};
 
 use crate::{
     StoreError, StoreResult,
@@ -69,7 +65,8 @@ pub async fn park(ledger: &dyn Table, webhook: WebhookId, now: Millis) -> StoreR
 
 /// Leaves an endpoint alone until then, or longer where somebody said so.
 pub async fn hold(ledger: &dyn Table, webhook: WebhookId, until: Millis) -> StoreResult<()> {
-    let earlier = Condition::Any(vec![Condition::Missing("not_before"), Condition::AtMost("not_before", until.0)]);
+    let earlier =
+        Condition::Any(vec![Condition::Missing("not_before"), Condition::AtMost("not_before", until.0)]);
     let condition = Condition::All(vec![Condition::Present, earlier]);
     let update = Update::default().set("not_before", number(until.0));
     ledger.write(Write::Update(keys::endpoint(webhook), update), Some(condition)).await.map(|_| ())

@@ -80,7 +80,9 @@ impl FileFailure {
     pub fn of(error: ObjectError) -> StoreResult<Self> {
         let (code, text) = match error {
             ObjectError::NotFound => ("file_missing", "the file is not there; upload it again"),
-            ObjectError::Replaced => ("file_replaced", "the file was replaced while it was read; upload it again"),
+            ObjectError::Replaced => {
+                ("file_replaced", "the file was replaced while it was read; upload it again")
+            }
             ObjectError::Store(error) => return Err(error),
         };
         Ok(Self { code, text: text.to_owned() })
@@ -102,7 +104,11 @@ impl From<FileError> for FileFailure {
 }
 
 /// What is wrong with the head of an audience file, if anything: its kind, its compression, its header line.
-pub async fn check_head(objects: &dyn Objects, key: &str, types: Vec<IdTypeCode>) -> StoreResult<Option<FileFailure>> {
+pub async fn check_head(
+    objects: &dyn Objects,
+    key: &str,
+    types: Vec<IdTypeCode>,
+) -> StoreResult<Option<FileFailure>> {
     // More than the longest header line.
     const HEAD: u64 = 128 << 10;
     let head = match objects.get(key, 0..HEAD, None).await {
@@ -129,7 +135,8 @@ pub async fn check_beginning(
     types: Vec<IdTypeCode>,
 ) -> StoreResult<Option<FileFailure>> {
     let Some(position) = position else { return check_head(objects, key, types).await };
-    let commit: Commit = serde_json::from_str(position).map_err(|error| StoreError::corrupt("position", error))?;
+    let commit: Commit =
+        serde_json::from_str(position).map_err(|error| StoreError::corrupt("position", error))?;
     let reader = match Reader::resume(Kind::Audience, types, Limits::default(), &commit, Start::Beginning) {
         Ok(reader) => reader,
         Err(error) => return Ok(Some(error.into())),

@@ -89,7 +89,9 @@ impl Attributes for Item {
     fn maybe_number(&self, name: &'static str) -> StoreResult<Option<u64>> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::N(digits)) => digits.parse().map(Some).map_err(|error| StoreError::corrupt(name, error)),
+            Some(Value::N(digits)) => {
+                digits.parse().map(Some).map_err(|error| StoreError::corrupt(name, error))
+            }
             Some(_) => Err(StoreError::corrupt(name, "it is no number")),
         }
     }

@@ -107,7 +107,12 @@ impl Lines {
 }
 
 /// Puts the object of a chunk's pass whole, replacing what an earlier worker of the pass wrote; none where there is no record.
-pub async fn put(objects: &dyn Objects, workspace: &WorkspaceId, chunk: &Chunk, lines: &Lines) -> StoreResult<()> {
+pub async fn put(
+    objects: &dyn Objects,
+    workspace: &WorkspaceId,
+    chunk: &Chunk,
+    lines: &Lines,
+) -> StoreResult<()> {
     if lines.is_empty() {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     StoreResult,
     chunks::Fenced,
-    item::{Attributes, decode, encode, number, text},
+    item::{decode, encode, number, text},
     keys,
     ports::{Change, Condition, Conditional, Item, Message, Query, Table, Update, Write},
     runs::Run,
@@ -239,10 +239,8 @@ pub async fn give_back(ledger: &dyn Table, part: &Part) -> StoreResult<Fenced> {
         PartState::Stopped => "stopped",
         PartState::Failed => "failed",
     };
-    let mut update = committed(part)
-        .set("state", text(state))
-        .set("lease", number(0_u64))
-        .with("owner", Change::Remove);
+    let mut update =
+        committed(part).set("state", text(state)).set("lease", number(0_u64)).with("owner", Change::Remove);
     if let Some(failure) = &part.failure {
         update = update.set("failure", text(failure));
     }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use fanhook_core::{chunk::{ChunkId, RECIPIENTS_PER_CHUNK}, run::RunState, time::Millis};
+use fanhook_core::{
+    chunk::{ChunkId, RECIPIENTS_PER_CHUNK},
+    run::RunState,
+    time::Millis,
+};
 
 use crate::{
     StoreResult,
@@ -70,7 +74,14 @@ impl Release<'_> {
         Ok(total)
     }
 
-    async fn step(&self, run: &Run, part: &Part, count: u32, spread: Duration, now: Millis) -> StoreResult<Fenced> {
+    async fn step(
+        &self,
+        run: &Run,
+        part: &Part,
+        count: u32,
+        spread: Duration,
+        now: Millis,
+    ) -> StoreResult<Fenced> {
         let ids: Vec<ChunkId> = (part.released..part.released + count)
             .map(|chunk| ChunkId { run: run.id, part: part.part, chunk })
             .collect();
@@ -81,7 +92,11 @@ impl Release<'_> {
         let entries: Vec<Due> = ids
             .iter()
             .enumerate()
-            .map(|(at, &id)| Due { subject: Subject::Chunk(id), at: now + delay(at) + self.due_ahead, sent: Some(now) })
+            .map(|(at, &id)| Due {
+                subject: Subject::Chunk(id),
+                at: now + delay(at) + self.due_ahead,
+                sent: Some(now),
+            })
             .collect();
         due::file(self.ledger, &entries).await?;
         self.queue.send(ids.iter().enumerate().map(|(at, id)| message(id, run, delay(at))).collect()).await?;

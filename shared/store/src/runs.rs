@@ -75,7 +75,8 @@ pub enum Start {
     KeyReused,
 }
 
-/// Makes a run: its rows, its parts, its due entries and its idempotency key, in one transaction. The caller then sends the parts' messages.
+/// Makes a run: its rows, its parts, its due entries and its idempotency key, in one transaction. The caller then sends the parts' messages;
+/// their entries are due at `due`, the run's own at the next minute.
 pub async fn start(
     ledger: &dyn Table,
     run: &Run,
@@ -104,7 +105,7 @@ pub async fn start(
         (Write::Put(encode(WHAT, &keys::run(run.id), run)?), Some(Condition::Absent)),
         (Write::Put(pinned_item), None),
         (Write::Put(listed), None),
-        (Write::Put(Due::new(Subject::Run(run.id), due).item()), None),
+        (Write::Put(Due::new(Subject::Run(run.id), run.created).item()), None),
     ];
     for part in parts {
         writes.push((Write::Put(part.item()?), None));
@@ -128,7 +129,9 @@ pub async fn earlier(
     workspace: &WorkspaceId,
     idempotency: &Idempotency,
 ) -> StoreResult<Option<Start>> {
-    let Some(marker) = ledger.get(&keys::idempotency(workspace, &idempotency.key)).await? else { return Ok(None) };
+    let Some(marker) = ledger.get(&keys::idempotency(workspace, &idempotency.key)).await? else {
+        return Ok(None);
+    };
     if marker.text("request")? != idempotency.request {
         return Ok(Some(Start::KeyReused));
     }
@@ -221,9 +224,8 @@ pub enum Transitioned {
 
 /// Changes the state of a run that is as `run` says: the epoch decides, so that changes have one total order.
 pub async fn transition(ledger: &dyn Table, run: &Run, change: &Transition) -> StoreResult<Transitioned> {
-    let mut update = Update::default()
-        .set("state", text(change.to.name()))
-        .set("epoch", number(run.epoch + 1));
+    let mut update =
+        Update::default().set("state", text(change.to.name())).set("epoch", number(run.epoch + 1));
     update = match change.closing {
         Some(Closing::Cancelled) => update.set("closing", text("cancelled")),
         Some(Closing::Expired) => update.set("closing", text("expired")),

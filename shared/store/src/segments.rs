@@ -23,7 +23,9 @@ pub async fn recipients(objects: &dyn Objects, workspace: &WorkspaceId, chunk: &
     let bytes = match objects.get(&key, range, None).await {
         Ok(fetched) => fetched.bytes,
         Err(ObjectError::Store(error)) => return Err(error),
-        Err(error @ (ObjectError::NotFound | ObjectError::Replaced)) => return Err(StoreError::corrupt(WHAT, error)),
+        Err(error @ (ObjectError::NotFound | ObjectError::Replaced)) => {
+            return Err(StoreError::corrupt(WHAT, error));
+        }
     };
     let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")).count();
     if bytes.len() as u64 != source.length || lines != chunk.states.len() || !bytes.ends_with(b"\n") {

@@ -34,6 +34,7 @@ fn nth(nth: usize, fault: Fault) -> impl Fn(&Operation<'_>) -> Fault {
 #[tokio::test]
 async fn the_tables_twin_keeps_the_contract() {
     contract::table(&MemoryTable::new()).await;
+    contract::ledger(&MemoryTable::new()).await;
     contract::table_without_sort_key(&MemoryTable::without_sort_key()).await;
 }
 
