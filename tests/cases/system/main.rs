@@ -2,6 +2,7 @@
 //!
 //! One stack and one import of 100,000 profiles serve all cases. `cargo test --test system -- <part of a name>` runs some of them.
 
+mod contract;
 mod control;
 mod delivery;
 mod faults;
@@ -29,6 +30,7 @@ macro_rules! case {
 fn main() -> ExitCode {
     let cases: Vec<Case<World>> = vec![
         case!(Shared, faults::a_function_with_missing_variables_refuses_to_start_and_names_them_all),
+        case!(Shared, contract::the_real_services_keep_the_contract_of_the_twins),
         case!(Shared, control::a_start_that_is_repeated_starts_once),
         case!(Shared, control::another_workspace_sees_nothing_of_a_run),
         case!(Shared, files::a_wrong_header_fails_the_run_before_anything_is_sent),
