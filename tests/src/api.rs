@@ -199,7 +199,7 @@ impl<'a> Api<'a> {
         run: &str,
         what: &str,
         bound: Duration,
-        wanted: impl Fn(&Run) -> bool,
+        mut wanted: impl FnMut(&Run) -> bool,
     ) -> Result<Run> {
         until(&format!("the run to be {what}"), bound, async || {
             let seen = self.run(run).await?;

@@ -8,18 +8,18 @@ use std::{
     io::{Write, stdout},
     pin::Pin,
     process::ExitCode,
-    sync::Arc,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, LocalSet, spawn_local};
 
 /// How long one case may take at most.
 const BOUND: Duration = Duration::from_mins(15);
 
 /// What a case does with the world: an error or a panic fails it.
-pub type Body<W> = fn(Arc<W>) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+pub type Body<W> = fn(Rc<W>) -> Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// A case.
 pub struct Case<W> {
@@ -74,7 +74,7 @@ impl Asked {
 /// Runs the cases that the command line asks for, in their order, and ends the world.
 ///
 /// `begin` makes the world, `end` ends it; whatever `begin` has started when it fails must end by being dropped.
-pub fn main<W: Send + Sync + 'static>(
+pub fn main<W: 'static>(
     cases: Vec<Case<W>>,
     begin: impl AsyncFnOnce() -> Result<W>,
     end: impl FnOnce(W) -> Result<()>,
@@ -89,7 +89,7 @@ pub fn main<W: Send + Sync + 'static>(
         return ExitCode::SUCCESS;
     }
     let filtered = all - cases.len();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(&format!("error: {error}"));
@@ -98,7 +98,7 @@ pub fn main<W: Send + Sync + 'static>(
     };
     say(&format!("\nrunning {} tests", cases.len()));
     let start = Instant::now();
-    let results = runtime.block_on(in_world(cases, begin, end));
+    let results = LocalSet::new().block_on(&runtime, in_world(cases, begin, end));
     // Whatever still runs holds the world; it ends here, and the world with it.
     drop(runtime);
     let (passed, failed) = match results {
@@ -116,7 +116,7 @@ pub fn main<W: Send + Sync + 'static>(
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn in_world<W: Send + Sync + 'static>(
+async fn in_world<W: 'static>(
     cases: Vec<Case<W>>,
     begin: impl AsyncFnOnce() -> Result<W>,
     end: impl FnOnce(W) -> Result<()>,
@@ -125,14 +125,14 @@ async fn in_world<W: Send + Sync + 'static>(
         return Ok((0, 0));
     }
     let start = Instant::now();
-    let world = Arc::new(begin().await.context("the tests' world cannot be made")?);
+    let world = Rc::new(begin().await.context("the tests' world cannot be made")?);
     say(&format!("(the world was made in {:.1} s)", start.elapsed().as_secs_f64()));
     let (mut passed, mut failed) = (0, 0);
     for group in cases.chunk_by(|one, next| one.company == Company::Shared && next.company == Company::Shared)
     {
         let mut running = JoinSet::new();
         for case in group {
-            running.spawn(run(case.name, (case.body)(Arc::clone(&world))));
+            running.spawn_local(run(case.name, (case.body)(Rc::clone(&world))));
         }
         while let Some(fine) = running.join_next().await {
             if fine? {
@@ -142,7 +142,7 @@ async fn in_world<W: Send + Sync + 'static>(
             }
         }
     }
-    match Arc::try_unwrap(world) {
+    match Rc::try_unwrap(world) {
         Ok(world) => end(world)?,
         Err(_) => bail!("a case has kept the world"),
     }
@@ -150,9 +150,9 @@ async fn in_world<W: Send + Sync + 'static>(
 }
 
 /// Runs one case and says how it went.
-async fn run(name: &str, body: impl Future<Output = Result<()>> + Send + 'static) -> bool {
+async fn run(name: &str, body: impl Future<Output = Result<()>> + 'static) -> bool {
     let start = Instant::now();
-    let mut task = tokio::spawn(body);
+    let mut task = spawn_local(body);
     let result = match tokio::time::timeout(BOUND, &mut task).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(anyhow::anyhow!("{panic}")),
