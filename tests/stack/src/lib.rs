@@ -68,7 +68,7 @@ impl Options {
             ("ProfilesTimeout", "60"),
             ("ProfilesVisibility", "360"),
             ("StandStillSeconds", "10"),
-            ("DueAheadSeconds", "120"),
+            ("DueAheadSeconds", "5"),
             ("LeaseMarginSeconds", "5"),
             ("FanoutConcurrency", "2"),
             ("DeliverConcurrency", "4"),

@@ -115,7 +115,10 @@ async fn run() -> Result<()> {
             }
         }
         Command::Up { name, port, parameters } => up(&name.name, port, parameters).await?,
-        Command::Down { name } => Stack::attach(&name.name)?.stop()?,
+        Command::Down { name } => match Stack::attach(&name.name) {
+            Ok(stack) => stack.stop()?,
+            Err(_) => say(&format!("no stack named {} runs", name.name))?,
+        },
         Command::Outputs { name } => {
             say(&serde_json::to_string_pretty(Stack::attach(&name.name)?.outputs())?)?;
         }
