@@ -118,19 +118,23 @@ fn per_s(rounds: &[Round]) -> f64 {
 
 /// As long as what `deliver` sends.
 fn example_body() -> String {
-    let filled = [("{id}", "+4915000000000"), ("{greeting}", "Dear Ada Lovelace"), ("{coupon}", "WINTER-0000000")];
+    let filled =
+        [("{id}", "+4915000000000"), ("{greeting}", "Dear Ada Lovelace"), ("{coupon}", "WINTER-0000000")];
     filled.iter().fold(BODY.to_owned(), |body, (placeholder, value)| body.replace(placeholder, value))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the receiver's answers are empty")]
 async fn post(client: &reqwest::Client, url: &str, body: &str) -> Round {
     let (cpu, time) = (usage::cpu(), Instant::now());
     let mut workers = Vec::new();
     for worker in 0..REQUESTS {
-        let (client, url, body) = (client.clone(), reqwest::Url::parse(url).expect("an address"), body.to_owned());
+        let (client, url, body) =
+            (client.clone(), reqwest::Url::parse(url).expect("an address"), body.to_owned());
         let share = ROUND / REQUESTS + usize::from(worker < ROUND % REQUESTS);
         workers.push(tokio::spawn(async move {
             for _ in 0..share {
-                let request = client.post(url.clone()).header("content-type", "application/json").body(body.clone());
+                let request =
+                    client.post(url.clone()).header("content-type", "application/json").body(body.clone());
                 let response = request.send().await.expect("an answer");
                 assert!(response.status().is_success());
                 response.bytes().await.expect("its body");
@@ -178,7 +182,12 @@ impl World {
                 store_profile(&users, &workspace, &qaid, number).await;
             }
             let source = Source { segment: 0, fence: 1, offset, length: segment.len() as u64 - offset };
-            rows.push(Chunk::new(ChunkId { run, part: 0, chunk }, source, RECIPIENTS, now.seconds() + 86_400));
+            rows.push(Chunk::new(
+                ChunkId { run, part: 0, chunk },
+                source,
+                RECIPIENTS,
+                now.seconds() + 86_400,
+            ));
         }
         objects.put(&keys::segment(&workspace, run, 0, 0, 1), segment.into()).await.expect("a segment");
         chunks::create(&*ledger, &rows).await.expect("chunks");
@@ -208,7 +217,8 @@ impl World {
         let fates = deliver(&self.ports, records, SystemClock.now() + Duration::from_secs(90)).await;
         let round = Round { cpu: usage::cpu() - cpu, time: time.elapsed() };
         assert!(fates.iter().all(|fate| *fate == Fate::Done));
-        let counted = fanhook_store::counters::read(&*self.ports.ledger, self.chunks[0].run).await.expect("counters");
+        let counted =
+            fanhook_store::counters::read(&*self.ports.ledger, self.chunks[0].run).await.expect("counters");
         let delivered = counted.totals.0.get(&fanhook_core::outcome::Reason::Delivered).copied();
         assert_eq!(delivered, Some(ROUND as u64), "{:?}", counted.totals);
         round
@@ -227,7 +237,8 @@ async fn store_profile(users: &MemoryTable, workspace: &WorkspaceId, qaid: &str,
 }
 
 fn pinned(run: RunId, push: PushId, webhook: WebhookId, workspace: &WorkspaceId, url: &str) -> Pinned {
-    let variable = |name: &str| json!({"name": name, "source": {"tag": name}, "when_empty": {"default": "Member"}});
+    let variable =
+        |name: &str| json!({"name": name, "source": {"tag": name}, "when_empty": {"default": "Member"}});
     serde_json::from_value(json!({
         "run": run, "origin": run, "workspace": workspace, "push": push, "push_name": "bench",
         "webhook": webhook, "webhook_version": 1,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanhook_core::{chunk::ChunkId, outcome::Reason, time::Millis};
+use fanhook_core::{chunk::ChunkId, time::Millis};
 use fanhook_lambda::{sqs::Fate, telemetry::chain};
 use fanhook_store::{
     StoreError, StoreResult,
@@ -85,7 +85,8 @@ async fn pass(invocation: &Invocation<'_>, id: ChunkId, summary: &mut Summary) -
     let live = |run: &Run| run.state.is_live() && run.expires_at.is_none_or(|end| now < end);
     let Some(run) = run.filter(live) else { return Ok(Pass::Stopped) };
     let owner = ports.random.uuid7(now).simple().to_string();
-    let claim = chunks::claim(&*ports.ledger, &id, Purpose::Deliver, &owner, now, invocation.window.lease).await?;
+    let claim =
+        chunks::claim(&*ports.ledger, &id, Purpose::Deliver, &owner, now, invocation.window.lease).await?;
     let chunk = match claim {
         Claim::Won(chunk) => *chunk,
         Claim::Done => return Ok(Pass::Done),
@@ -104,7 +105,9 @@ async fn pass(invocation: &Invocation<'_>, id: ChunkId, summary: &mut Summary) -
     summary.recipients = chunk.states.len();
     match work(invocation, &run, chunk.clone(), summary).await {
         Ok(pass) => Ok(pass),
-        Err(Failed::BeforeSending(error @ StoreError::Unavailable { .. })) if chunk.states.uncounted().next().is_none() => {
+        Err(Failed::BeforeSending(error @ StoreError::Unavailable { .. }))
+            if chunk.states.uncounted().next().is_none() =>
+        {
             tracing::warn!(error = %chain(&error), run = %id.run, part = id.part, chunk = id.chunk, "a chunk is given back");
             give_back(invocation, &run, &chunk).await
         }
@@ -123,9 +126,15 @@ enum Failed {
 }
 
 /// Works a claimed chunk.
-async fn work(invocation: &Invocation<'_>, run: &Run, chunk: Chunk, summary: &mut Summary) -> Result<Pass, Failed> {
+async fn work(
+    invocation: &Invocation<'_>,
+    run: &Run,
+    chunk: Chunk,
+    summary: &mut Summary,
+) -> Result<Pass, Failed> {
     let ports = invocation.ports;
-    let lines = segments::recipients(&*ports.objects, &run.workspace, &chunk).await.map_err(Failed::BeforeSending)?;
+    let lines =
+        segments::recipients(&*ports.objects, &run.workspace, &chunk).await.map_err(Failed::BeforeSending)?;
     let mut recipients = Recipients::parse(&lines, &chunk.states);
     let job = ports.kept.jobs.get(&*ports.ledger, run.id).await.map_err(Failed::BeforeSending)?;
     let mut worker = Worker::new(invocation, &job, run, chunk);
@@ -156,7 +165,12 @@ struct Settlement<'a> {
 }
 
 /// The outcome object first, then the counters and the row: a crash between writes the object again, and counts once.
-async fn settle(invocation: &Invocation<'_>, run: &Run, chunk: &Chunk, left: &Settlement<'_>) -> StoreResult<Pass> {
+async fn settle(
+    invocation: &Invocation<'_>,
+    run: &Run,
+    chunk: &Chunk,
+    left: &Settlement<'_>,
+) -> StoreResult<Pass> {
     let ports = invocation.ports;
     let mut lines = Lines::with_capacity(left.known.len());
     for (index, reason) in chunk.states.uncounted() {
@@ -182,7 +196,13 @@ async fn give_back(invocation: &Invocation<'_>, run: &Run, chunk: &Chunk) -> Sto
     give(invocation, run, chunk, next, Some(Stop::OurFault)).await
 }
 
-async fn give(invocation: &Invocation<'_>, run: &Run, chunk: &Chunk, next: Millis, stopped: Option<Stop>) -> StoreResult<Pass> {
+async fn give(
+    invocation: &Invocation<'_>,
+    run: &Run,
+    chunk: &Chunk,
+    next: Millis,
+    stopped: Option<Stop>,
+) -> StoreResult<Pass> {
     let ports = invocation.ports;
     let now = ports.clock.now();
     let more = chunk.states.pending_len() > 0 && stopped != Some(Stop::NotLive);
@@ -198,6 +218,3 @@ async fn give(invocation: &Invocation<'_>, run: &Run, chunk: &Chunk, next: Milli
     }
     Ok(Pass::Settled)
 }
-
-/// The reason that all pending recipients of a gone endpoint end with.
-pub(crate) const GONE: Reason = Reason::EndpointGone;

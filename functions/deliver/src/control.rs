@@ -68,7 +68,8 @@ impl<'a> Control<'a> {
         let runs: Vec<RunId> = ids.iter().map(|id| id.run).collect::<HashSet<_>>().into_iter().collect();
         let (found, _) = runs::control(&*ports.ledger, &runs, &[]).await?;
         let webhooks: HashSet<WebhookId> = found.iter().map(|run| run.webhook).collect();
-        let control = Self { ports, runs, webhooks: webhooks.into_iter().collect(), view: watch::Sender::default() };
+        let control =
+            Self { ports, runs, webhooks: webhooks.into_iter().collect(), view: watch::Sender::default() };
         control.read().await?;
         Ok(control)
     }
@@ -122,6 +123,10 @@ impl<'a> Control<'a> {
             view.learn();
             news
         });
-        if news { endpoints::park(&*self.ports.ledger, webhook, self.ports.clock.now()).await } else { Ok(()) }
+        if news {
+            endpoints::park(&*self.ports.ledger, webhook, self.ports.clock.now()).await
+        } else {
+            Ok(())
+        }
     }
 }

@@ -58,9 +58,23 @@ impl Job {
                 id_types.push((code.clone(), text(code.as_str())?));
             }
         }
-        let own_names = program.header_names().iter().map(|name| name.parse().map_err(corrupt)).collect::<StoreResult<_>>()?;
+        let own_names = program
+            .header_names()
+            .iter()
+            .map(|name| name.parse().map_err(corrupt))
+            .collect::<StoreResult<_>>()?;
         let deadline = pinned.content.deadline();
-        Ok(Self { pinned, program, chooser, method, target, headers: Arc::new(headers), own_names, id_types, deadline })
+        Ok(Self {
+            pinned,
+            program,
+            chooser,
+            method,
+            target,
+            headers: Arc::new(headers),
+            own_names,
+            id_types,
+            deadline,
+        })
     }
 }
 

@@ -2,12 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use fanhook_core::{
-    chunk::States,
-    id::Qaid,
-    identity::Profile,
-    recipient::Recipient,
-};
+use fanhook_core::{chunk::States, id::Qaid, identity::Profile, recipient::Recipient};
 use fanhook_store::{
     StoreResult,
     ports::Table,
@@ -43,8 +38,10 @@ impl<'a> Recipients<'a> {
     pub(crate) async fn fetch(&mut self, job: &Job, table: &dyn Table) -> StoreResult<()> {
         let needing = self.parsed.iter().flatten().filter(|recipient| needs_profile(job, recipient));
         let qaids: Vec<Qaid> = needing.filter_map(|recipient| recipient.qaid.as_str().parse().ok()).collect();
-        let batches = qaids.chunks(BATCH).map(|batch| profiles::get_many(table, &job.pinned.workspace, batch));
-        let found: Vec<Vec<(Qaid, Profile)>> = stream::iter(batches).buffer_unordered(AT_A_TIME).try_collect().await?;
+        let batches =
+            qaids.chunks(BATCH).map(|batch| profiles::get_many(table, &job.pinned.workspace, batch));
+        let found: Vec<Vec<(Qaid, Profile)>> =
+            stream::iter(batches).buffer_unordered(AT_A_TIME).try_collect().await?;
         self.profiles = found.into_iter().flatten().collect();
         Ok(())
     }

@@ -99,7 +99,13 @@ impl Stop {
 }
 
 /// Judges whether a request may start `now`, by a reading begun at `read_at`.
-pub fn gate(now: Millis, read_at: Millis, run: Option<&Run>, endpoint: Option<&Endpoint>, last_start: Millis) -> Gate {
+pub fn gate(
+    now: Millis,
+    read_at: Millis,
+    run: Option<&Run>,
+    endpoint: Option<&Endpoint>,
+    last_start: Millis,
+) -> Gate {
     if now > last_start {
         return Gate::Closed(Stop::OutOfTime);
     }
@@ -139,7 +145,14 @@ pub enum Decision {
 }
 
 /// Decides after a request ended at `now`; `tries` are those used, this one included, and `not_before` is what the receiver asked for.
-pub fn decide(attempt: Attempt, tries: u8, not_before: Option<Millis>, now: Millis, random: u64, end: End) -> Decision {
+pub fn decide(
+    attempt: Attempt,
+    tries: u8,
+    not_before: Option<Millis>,
+    now: Millis,
+    random: u64,
+    end: End,
+) -> Decision {
     match retry::verdict(attempt) {
         Verdict::Final(reason) => Decision::Final(reason),
         Verdict::Gone => Decision::Gone,
@@ -164,4 +177,67 @@ pub fn wake(now: Millis, next: Millis, pass: u64) -> Option<Duration> {
     let wait = next.since(now);
     let short = wait <= SHORT_WAIT && pass < HOPS;
     short.then(|| Duration::from_secs(millis(wait).div_ceil(1_000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_800_000_000_000);
+
+    fn window() -> Window {
+        Window::new(
+            NOW + Duration::from_secs(90),
+            Times { timeout: Duration::from_secs(90), lease_margin: Duration::from_secs(5) },
+        )
+    }
+
+    #[test]
+    fn a_request_ends_in_time_to_be_settled_within_the_invocation_and_the_lease() {
+        let deadline = window().deadline(Duration::from_secs(30));
+        assert_eq!(deadline, Duration::from_secs(30));
+        let end = window().last_start(deadline) + deadline + SETTLING;
+        assert!(end <= NOW + Duration::from_secs(90) && end < window().lease);
+        assert!(window().last_put() < NOW + Duration::from_secs(90));
+        let short = Times { timeout: Duration::from_secs(15), lease_margin: Duration::from_secs(5) };
+        let window = Window::new(NOW + short.timeout, short);
+        let deadline = window.deadline(Duration::from_secs(30));
+        assert!(window.last_start(deadline) > NOW, "a short function still sends");
+    }
+
+    #[test]
+    fn retry_after_counts_only_where_there_is_a_next_try_and_ends_with_the_policy() {
+        let end = End { policy: NOW + Duration::from_secs(60), run: None };
+        let held = |status, value| hold(Attempt::Answered { status }, value, NOW, end);
+        assert_eq!(held(429, Some("10")), Some(NOW + Duration::from_secs(10)));
+        assert_eq!(held(503, Some("100")), Some(NOW + Duration::from_secs(60)));
+        assert_eq!(held(503, None), None);
+        assert_eq!(held(503, Some("0")), None);
+        assert_eq!(held(503, Some("soon")), None);
+        assert_eq!(held(400, Some("10")), None);
+        assert_eq!(held(200, Some("10")), None);
+    }
+
+    #[test]
+    fn the_runs_expiry_and_the_policys_end_each_have_their_reason() {
+        let failed = Attempt::Answered { status: 500 };
+        let end = |policy, run: Option<u64>| End {
+            policy: NOW + Duration::from_secs(policy),
+            run: run.map(|run| NOW + Duration::from_secs(run)),
+        };
+        let decide = |end| decide(failed, 1, None, NOW, 0, end);
+        assert_eq!(decide(end(10, None)), Decision::Again(NOW + Duration::from_secs(4)));
+        assert_eq!(decide(end(3, None)), Decision::Final(Reason::ExhaustedStatus));
+        assert_eq!(decide(end(10, Some(3))), Decision::Final(Reason::Expired));
+    }
+
+    #[test]
+    fn a_short_wait_is_a_message_of_whole_seconds_and_a_long_one_is_not() {
+        let wake = |millis, pass| wake(NOW, NOW + Duration::from_millis(millis), pass);
+        assert_eq!(wake(4_001, 0), Some(Duration::from_secs(5)));
+        assert_eq!(wake(0, 2), Some(Duration::ZERO));
+        assert_eq!(wake(90_000, 0), Some(Duration::from_secs(90)));
+        assert_eq!(wake(90_001, 0), None);
+        assert_eq!(wake(0, HOPS), None);
+    }
 }

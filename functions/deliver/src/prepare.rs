@@ -74,7 +74,8 @@ impl<'a> Preparer<'a> {
         };
         let stored = |name: &str| merged.as_ref().and_then(|profile| profile.tag(name));
         let inline = |name: &str| recipient.tag(name).filter(|value| !value.is_empty());
-        let tags: Vec<Option<&str>> = job.program.tags().iter().map(|name| inline(name).or_else(|| stored(name))).collect();
+        let tags: Vec<Option<&str>> =
+            job.program.tags().iter().map(|name| inline(name).or_else(|| stored(name))).collect();
         let delivery = recipient.delivery_id(job.pinned.origin).to_string();
         let values = Values { id: &id, id_type, delivery_id: &delivery, tags: &tags };
         self.rendered.body.reserve(self.body_size);
@@ -91,7 +92,12 @@ impl<'a> Preparer<'a> {
         Ok(Prepared { request, delivery, id: id.into_owned() })
     }
 
-    fn own_headers(&self, delivery: &str, id_type: &str, attempt: Try<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, Reason> {
+    fn own_headers(
+        &self,
+        delivery: &str,
+        id_type: &str,
+        attempt: Try<'_>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Reason> {
         let job = self.job;
         let mut own = Vec::with_capacity(5 + job.own_names.len());
         own.push((WEBHOOK_ID, text(delivery)?));

@@ -38,7 +38,9 @@ impl Settings {
             bucket: env.text("BUCKET"),
             queue: env.text("DELIVER_QUEUE_URL"),
             key: env.text("KEY_ID"),
-            allowed: env.from_text("ALLOWED_ENDPOINTS", "must be `host:port` entries between commas").unwrap_or_default(),
+            allowed: env
+                .from_text("ALLOWED_ENDPOINTS", "must be `host:port` entries between commas")
+                .unwrap_or_default(),
             allow_http: env.flag("ALLOW_HTTP"),
             times: Times { timeout: env.timeout(), lease_margin: env.seconds("LEASE_MARGIN_SECONDS") },
             level: env.level("LOG_LEVEL"),

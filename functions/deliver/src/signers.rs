@@ -42,12 +42,15 @@ impl Signers {
         let Signing::StandardWebhooks { ciphertext } = signing else { return Ok(None) };
         let mut kept = self.0.lock().await;
         kept.retain(|kept| now.since(kept.since) < LIFETIME);
-        if let Some(known) = kept.iter().find(|kept| kept.webhook == webhook && kept.ciphertext == *ciphertext) {
+        if let Some(known) =
+            kept.iter().find(|kept| kept.webhook == webhook && kept.ciphertext == *ciphertext)
+        {
             return Ok(Some(known.signer.clone()));
         }
         let context = SecretContext::signing(workspace, webhook);
         let secret = secrets.decrypt(&context, ciphertext).await?;
-        let signer = Signer::new(secret.expose_secret()).map_err(|error| StoreError::corrupt("secret", error))?;
+        let signer =
+            Signer::new(secret.expose_secret()).map_err(|error| StoreError::corrupt("secret", error))?;
         kept.push(Kept { webhook, ciphertext: ciphertext.clone(), since: now, signer: signer.clone() });
         Ok(Some(signer))
     }

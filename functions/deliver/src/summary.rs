@@ -23,7 +23,18 @@ pub(crate) struct Summary {
 impl Summary {
     pub(crate) fn log(&self, id: ChunkId, end: &'static str, took: Duration) {
         let ChunkId { run, part, chunk } = id;
-        let Self { pass, recipients, pending, requests, resent, delivered, again, failed, our_faults, checkpoints } = *self;
+        let Self {
+            pass,
+            recipients,
+            pending,
+            requests,
+            resent,
+            delivered,
+            again,
+            failed,
+            our_faults,
+            checkpoints,
+        } = *self;
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             %run, part, chunk, pass, recipients, pending, requests, resent, delivered, again, failed, our_faults, checkpoints, end, ms,

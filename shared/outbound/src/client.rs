@@ -72,7 +72,11 @@ fn pool(tls: ClientConfig, resolver: Resolver) -> Pool {
     let mut connector = HttpConnector::new_with_resolver(resolver);
     connector.enforce_http(false);
     connector.set_nodelay(true);
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
@@ -136,7 +140,8 @@ fn assemble(request: &Request) -> http::Request<Full<Bytes>> {
 /// Reads an answer's body: to its end, so that the connection can be kept, but not without end.
 async fn answered(response: http::Response<Incoming>) -> Ended {
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = response.into_body();
     let (mut read, mut answer) = (0, Vec::new());
     // The status has decided by now: a body that breaks changes nothing, one that never ends meets the deadline.

@@ -21,7 +21,11 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self, InvalidTarget> {
         let uri = Uri::try_from(url).map_err(|_| InvalidTarget)?;
         let known = matches!(uri.scheme_str(), Some("http" | "https"));
-        if known && uri.host().is_some_and(|host| !host.is_empty()) { Ok(Self(uri)) } else { Err(InvalidTarget) }
+        if known && uri.host().is_some_and(|host| !host.is_empty()) {
+            Ok(Self(uri))
+        } else {
+            Err(InvalidTarget)
+        }
     }
 
     /// The address as text.

@@ -62,7 +62,10 @@ fn is_ours(error: &io::Error) -> bool {
     const EMFILE: i32 = 24;
     const ENOBUFS: i32 = 105;
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS))
-        || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkDown | io::ErrorKind::OutOfMemory)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkDown | io::ErrorKind::OutOfMemory
+        )
 }
 
 #[cfg(test)]
@@ -84,5 +87,20 @@ mod tests {
         assert_eq!(classify(&io::Error::from_raw_os_error(24)), Failure::Ours(OurFault::Sockets));
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(classify(&refused), Failure::Theirs(Attempt::Disconnected));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_its_connection_never_took_is_unsent() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().expect("an address"))
+            .await
+            .expect("a connection");
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("a connection");
+        let sent = sender.send_request(http::Request::new(http_body_util::Full::new(bytes::Bytes::new())));
+        drop(connection);
+        let error = sent.await.expect_err("nobody takes it");
+        assert!(is_unsent(&error));
+        assert!(!is_unsent(&io::Error::from(io::ErrorKind::ConnectionReset)));
     }
 }

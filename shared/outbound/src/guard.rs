@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn one_bad_address_spoils_the_rest() {
-        let of = |list: &[&str]| list.iter().map(|ip| ip.parse().expect("an address")).collect::<Vec<IpAddr>>();
+        let of =
+            |list: &[&str]| list.iter().map(|ip| ip.parse().expect("an address")).collect::<Vec<IpAddr>>();
         assert!(all_public(&of(&["8.8.8.8", "2606:4700::1"])));
         assert!(!all_public(&of(&["8.8.8.8", "10.0.0.1"])));
     }

@@ -53,10 +53,13 @@ impl Lookup for SystemLookup {
         // `tokio::net::lookup_host` loses the code that tells a name without addresses from a resolver without an answer.
         let blocking = tokio::task::spawn_blocking(move || {
             let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-            let found = dns_lookup::getaddrinfo(Some(&name), None, Some(hints)).map_err(|error| match error.kind() {
-                LookupErrorKind::NoName | LookupErrorKind::NoData => LookupError::NoAddress,
-                _ => LookupError::Unavailable,
-            })?;
+            let found =
+                dns_lookup::getaddrinfo(Some(&name), None, Some(hints)).map_err(|error| {
+                    match error.kind() {
+                        LookupErrorKind::NoName | LookupErrorKind::NoData => LookupError::NoAddress,
+                        _ => LookupError::Unavailable,
+                    }
+                })?;
             Ok(found.filter_map(Result::ok).map(|info| info.sockaddr.ip()).collect())
         });
         blocking.map(|joined| joined.unwrap_or(Err(LookupError::Unavailable))).boxed()

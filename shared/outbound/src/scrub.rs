@@ -18,17 +18,22 @@ const HARMLESS: [&str; 4] = ["accept", "content-type", "user-agent", "webhook-ti
 
 /// What of a request's headers an answer must not give back: credentials and signatures, each part of a value by itself.
 pub fn sensitive(request: &Request) -> Vec<&str> {
-    let harmless = |name: &HeaderName| HARMLESS.contains(&name.as_str()) || name.as_str().starts_with("fanhook-");
+    let harmless =
+        |name: &HeaderName| HARMLESS.contains(&name.as_str()) || name.as_str().starts_with("fanhook-");
     let own = request.own.iter().map(|(name, value)| (name, value));
     let headers = request.shared.iter().chain(own).filter(|(name, _)| !harmless(name));
-    headers.filter_map(|(_, value)| value.to_str().ok()).flat_map(|value| value.split([' ', ',', ';', '='])).collect()
+    headers
+        .filter_map(|(_, value)| value.to_str().ok())
+        .flat_map(|value| value.split([' ', ',', ';', '=']))
+        .collect()
 }
 
 /// The beginning of an answer as text, at most [`EXCERPT`] bytes: each of `remove` is taken out (also with `/` written `\/`, as in
 /// JSON), control characters become spaces.
 pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> String {
     let mut text = String::from_utf8_lossy(answer).into_owned();
-    let mut remove: Vec<Cow<'r, str>> = remove.into_iter().filter(|part| part.len() >= SHORTEST).map(Cow::Borrowed).collect();
+    let mut remove: Vec<Cow<'r, str>> =
+        remove.into_iter().filter(|part| part.len() >= SHORTEST).map(Cow::Borrowed).collect();
     let escaped = remove.iter().filter(|part| part.contains('/')).map(|part| part.replace('/', "\\/").into());
     remove.extend(escaped.collect::<Vec<_>>());
     // The longest first: one may stand inside another.
@@ -48,7 +53,9 @@ pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> 
 
 /// Drops an end of `text` with which `part` begins: the rest of it was not read.
 fn cut_begun(text: &mut String, part: &str) {
-    let longest = (SHORTEST..part.len()).rev().find(|&length| part.get(..length).is_some_and(|begun| text.ends_with(begun)));
+    let longest = (SHORTEST..part.len())
+        .rev()
+        .find(|&length| part.get(..length).is_some_and(|begun| text.ends_with(begun)));
     if let Some(length) = longest {
         text.truncate(text.len() - length);
     }

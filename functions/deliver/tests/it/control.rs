@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use fanhook_core::{outcome::Reason, run::{EndpointSettings, RunState}, time::Millis};
+use fanhook_core::{
+    outcome::Reason,
+    run::{EndpointSettings, RunState},
+    time::Millis,
+};
 use fanhook_lambda::{clock::Clock, sqs::Fate};
 use fanhook_store::{
     chunks::{self, Claim, Purpose},
@@ -86,7 +90,12 @@ async fn a_run_that_has_expired_sends_nothing() {
 
 #[tokio::test]
 async fn a_run_that_expires_while_it_sends_stops() {
-    let world = World::new(Setup { chunks: vec![500], expires_at: Some(START + Duration::from_millis(500)), ..Setup::default() }).await;
+    let world = World::new(Setup {
+        chunks: vec![500],
+        expires_at: Some(START + Duration::from_millis(500)),
+        ..Setup::default()
+    })
+    .await;
     slow(&world);
     world.invoke().await;
     assert_eq!(world.endpoint.seen().len(), 256);
@@ -101,7 +110,8 @@ async fn a_chunk_is_claimed_beyond_the_invocation_and_by_nobody_else_before() {
         let row = world.chunk(0).await;
         assert_eq!(row.lease, START + Duration::from_secs(95));
         let before = Millis(row.lease.0 - 1);
-        let claim = chunks::claim(&*world.ledger, &row.id, Purpose::Deliver, "other", before, row.lease).await;
+        let claim =
+            chunks::claim(&*world.ledger, &row.id, Purpose::Deliver, "other", before, row.lease).await;
         assert_eq!(claim.unwrap(), Claim::Held { until: row.lease });
     };
     join(world.invoke(), look).await;
@@ -152,7 +162,9 @@ async fn a_new_rate_and_a_new_secret_count_from_the_next_reading() {
 #[tokio::test]
 async fn an_early_message_comes_again_when_the_chunk_is_due() {
     let world = World::new(Setup { chunks: vec![1], ..Setup::default() }).await;
-    world.endpoint.script(|_, earlier| (Duration::from_millis(5), Reply::Status(if earlier == 0 { 503 } else { 200 })));
+    world
+        .endpoint
+        .script(|_, earlier| (Duration::from_millis(5), Reply::Status(if earlier == 0 { 503 } else { 200 })));
     world.invoke().await;
     let first = world.queue.waiting();
     assert_eq!(first.len(), 1);

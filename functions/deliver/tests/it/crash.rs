@@ -54,7 +54,9 @@ async fn a_worker_that_dies_at_any_effect_loses_nobody_and_counts_nobody_twice()
 async fn a_killed_worker_has_sent_no_more_than_the_bound_that_is_sent_again() {
     for at in [100, 400, 700, 1_000, 1_500, 2_500, 3_500] {
         let world = World::new(Setup { chunks: vec![500; 10], ..Setup::default() }).await;
-        world.endpoint.script(|seen, _| (Duration::from_millis(u64::from(seen.body.as_bytes()[16]) * 3), Reply::Status(200)));
+        world.endpoint.script(|seen, _| {
+            (Duration::from_millis(u64::from(seen.body.as_bytes()[16]) * 3), Reply::Status(200))
+        });
         world.crash.arm(at, true);
         assert!(world.invoke_to_death().await);
         world.drive().await;
@@ -119,7 +121,12 @@ async fn a_worker_whose_fence_is_lost_stops_and_writes_nothing() {
         let row = world.chunk(0).await;
         let late = row.lease + Duration::from_secs(1);
         let claim = fanhook_store::chunks::claim(
-            &*world.ledger, &row.id, fanhook_store::chunks::Purpose::Deliver, "thief", late, late + Duration::from_secs(60),
+            &*world.ledger,
+            &row.id,
+            fanhook_store::chunks::Purpose::Deliver,
+            "thief",
+            late,
+            late + Duration::from_secs(60),
         );
         assert!(matches!(claim.await.unwrap(), fanhook_store::chunks::Claim::Won(_)));
     };

@@ -1,7 +1,10 @@
 //! A scripted endpoint: what it answers, when, and what it has seen.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 

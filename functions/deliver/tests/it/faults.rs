@@ -46,7 +46,12 @@ async fn without_secrets_segments_or_profiles_the_chunk_is_given_back_and_nothin
             let mut line = Vec::new();
             let mobile = format!("+4915{number:09}");
             let ids = [("MOBILE", mobile.as_str())];
-            fanhook_core::recipient::write(&mut line, &crate::world::qaid(number), ids.into_iter(), std::iter::empty());
+            fanhook_core::recipient::write(
+                &mut line,
+                &crate::world::qaid(number),
+                ids.into_iter(),
+                std::iter::empty(),
+            );
             line
         };
         let world = World::with_lines(Setup::default(), bare).await;

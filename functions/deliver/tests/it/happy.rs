@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-use fanhook_core::{
-    identity::Source,
-    outcome::Reason,
-    recipient,
-    signature::Signer,
-    time::Millis,
-};
+use fanhook_core::{identity::Source, outcome::Reason, recipient, signature::Signer, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::Fate};
 use fanhook_store::profiles;
 
@@ -38,7 +32,8 @@ async fn a_request_is_rendered_signed_and_says_which_call_it_is() {
     assert_eq!(seen.body, r#"{"to":"+4915000000000","text":"Dear Ada"}"#);
     assert_eq!(seen.url, "https://crm.example/coupons");
     let timestamp: u64 = seen.header("webhook-timestamp").unwrap().parse().unwrap();
-    let signature = Signer::new(SECRET).unwrap().sign(&seen.webhook_id, Millis(timestamp * 1_000), seen.body.as_bytes());
+    let signature =
+        Signer::new(SECRET).unwrap().sign(&seen.webhook_id, Millis(timestamp * 1_000), seen.body.as_bytes());
     assert_eq!(seen.header("webhook-signature"), Some(signature.as_str()));
     assert_eq!(seen.header("content-type"), Some("application/json"));
     assert_eq!(seen.header("fanhook-workspace"), Some("shop"));
@@ -75,10 +70,10 @@ async fn what_stands_inline_beats_the_profile_and_what_is_missing_is_looked_up()
     }
     world.invoke().await;
     let bodies: Vec<String> = world.endpoint.seen().iter().map(|seen| seen.body.clone()).collect();
-    assert_eq!(bodies, [
-        r#"{"to":"+49301234000","text":"Dear Inline"}"#,
-        r#"{"to":"+49301234001","text":"Dear Stored"}"#,
-    ]);
+    assert_eq!(
+        bodies,
+        [r#"{"to":"+49301234000","text":"Dear Inline"}"#, r#"{"to":"+49301234001","text":"Dear Stored"}"#,]
+    );
     let totals = world.totals().await;
     assert_eq!((totals.0[&Reason::Delivered], totals.0[&Reason::NoId]), (2, 1));
 }
@@ -87,7 +82,9 @@ async fn what_stands_inline_beats_the_profile_and_what_is_missing_is_looked_up()
 async fn profiles_are_not_read_when_all_that_is_needed_stands_inline() {
     let world = World::new(Setup::default()).await;
     world.fail(|operation| match operation {
-        fanhook_store::memory::Operation::GetMany(keys) if keys.iter().any(|key| key.sk.is_none()) => panic!("a profile"),
+        fanhook_store::memory::Operation::GetMany(keys) if keys.iter().any(|key| key.sk.is_none()) => {
+            panic!("a profile")
+        }
         _ => fanhook_store::memory::Fault::None,
     });
     world.invoke().await;

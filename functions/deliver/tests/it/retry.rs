@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use fanhook_core::{outcome::Reason, retry::{Attempt, SCHEDULE}, time::Millis};
+use fanhook_core::{
+    outcome::Reason,
+    retry::{Attempt, SCHEDULE},
+    time::Millis,
+};
 use fanhook_lambda::clock::Clock;
 use fanhook_store::{due, endpoints};
 
@@ -50,7 +54,10 @@ async fn failed_requests_are_tried_again_by_the_schedule_under_the_same_id_until
     let seen = world.endpoint.seen().clone();
     for (try_number, pair) in seen.windows(2).enumerate() {
         let (wait, step) = (pair[1].at.since(pair[0].at), SCHEDULE[try_number.min(8)]);
-        assert!(wait >= step * 4 / 5 && wait <= step * 6 / 5 + Duration::from_secs(1), "{try_number}: {wait:?}");
+        assert!(
+            wait >= step * 4 / 5 && wait <= step * 6 / 5 + Duration::from_secs(1),
+            "{try_number}: {wait:?}"
+        );
         assert_eq!(pair[1].header("fanhook-attempt"), Some((try_number + 2).to_string().as_str()));
     }
     assert!(seen.len() >= 10 && seen.last().unwrap().at <= START + Duration::from_secs(24 * 60 * 60));

@@ -38,7 +38,11 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test]
 async fn no_canary_shows_up_in_logs() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let replies = [
         Reply::Status(200),
@@ -54,13 +58,17 @@ async fn no_canary_shows_up_in_logs() {
         world.invoke().await;
     }
     let world = World::new(Setup::default()).await;
-    world.fail(|operation| if matches!(operation, Operation::Decrypt(_)) { Fault::Before } else { Fault::None });
+    world.fail(
+        |operation| if matches!(operation, Operation::Decrypt(_)) { Fault::Before } else { Fault::None },
+    );
     world.invoke().await;
     drop(guard);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("\"chunk\""), "the log is read");
     let secret = String::from_utf8(SECRET.to_vec()).unwrap();
-    for canary in [secret.as_str(), &BASE64_STANDARD.encode(SECRET), "+4915000", "Ada", "user-", "crm.example", "msg_"] {
+    for canary in
+        [secret.as_str(), &BASE64_STANDARD.encode(SECRET), "+4915000", "Ada", "user-", "crm.example", "msg_"]
+    {
         assert!(!log.contains(canary), "{canary}");
     }
 }

@@ -192,7 +192,8 @@ impl World {
         };
         endpoints::put(&*ledger, webhook, &settings).await.unwrap();
 
-        let ids: Vec<ChunkId> = (0..setup.chunks.len()).map(|chunk| ChunkId { run, part: 0, chunk: chunk as u32 }).collect();
+        let ids: Vec<ChunkId> =
+            (0..setup.chunks.len()).map(|chunk| ChunkId { run, part: 0, chunk: chunk as u32 }).collect();
         let (mut segment, mut rows, mut number) = (Vec::new(), Vec::new(), 0);
         for (&id, &recipients) in ids.iter().zip(&setup.chunks) {
             let offset = segment.len() as u64;
@@ -256,7 +257,22 @@ impl World {
             times: Times { timeout: TIMEOUT, lease_margin: Duration::from_secs(5) },
             kept: Kept::default(),
         };
-        Self { ports, ledger, profiles, objects, queue, clock, endpoint, crash, faults, run, webhook, workspace, ids, recipients: number }
+        Self {
+            ports,
+            ledger,
+            profiles,
+            objects,
+            queue,
+            clock,
+            endpoint,
+            crash,
+            faults,
+            run,
+            webhook,
+            workspace,
+            ids,
+            recipients: number,
+        }
     }
 
     /// Makes operations of the twins fail as `hook` says.
@@ -308,7 +324,8 @@ impl World {
             }
             let Some(&first) = due.values().min() else { return self.clock.now().since(START) };
             self.clock.set(first);
-            let now: Vec<ChunkId> = due.iter().filter(|(_, at)| **at <= first).map(|(id, _)| *id).take(10).collect();
+            let now: Vec<ChunkId> =
+                due.iter().filter(|(_, at)| **at <= first).map(|(id, _)| *id).take(10).collect();
             self.invoke_for(&now).await;
         }
         panic!("it never ends");

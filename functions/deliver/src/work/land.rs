@@ -1,0 +1,114 @@
+//! What the end of a request leads to.
+
+use fanhook_core::{outcome::Reason, retry::Attempt, time::Millis};
+use fanhook_lambda::telemetry::chain;
+use fanhook_outbound::{Ended, Exchange, excerpt, sensitive};
+use fanhook_store::outcomes::Record;
+use tokio::sync::SemaphorePermit;
+
+use super::Worker;
+use crate::{
+    plan::{self, Decision},
+    prepare::Prepared,
+};
+
+/// What this worker knows of a recipient that it finished.
+pub(crate) struct Known {
+    pub(super) tries: u8,
+    pub(super) status: Option<u16>,
+    pub(super) at: Millis,
+    pub(super) delivery: Option<String>,
+    pub(super) answer: Option<String>,
+}
+
+impl Known {
+    /// The record with all that is known.
+    pub(crate) fn record<'a>(&'a self, record: Record<'a>) -> Record<'a> {
+        Record {
+            webhook_id: self.delivery.as_deref().map(Into::into),
+            tries: Some(self.tries),
+            status: self.status,
+            at_ms: Some(self.at),
+            answer: self.answer.as_deref().map(Into::into),
+            ..record
+        }
+    }
+}
+
+/// The end of a request, not taken in yet.
+pub(super) struct Landed<'a> {
+    pub(super) index: usize,
+    pub(super) prepared: Prepared,
+    /// None where our own code panicked.
+    pub(super) exchange: Option<Exchange>,
+    pub(super) _permit: SemaphorePermit<'a>,
+}
+
+/// What everybody has to be told after an end.
+pub(super) enum News {
+    Hold(Millis),
+    Park,
+}
+
+impl Worker<'_> {
+    /// Takes the end of a request in.
+    pub(super) fn land(&mut self, landed: Landed<'_>) -> Option<News> {
+        let Landed { index, prepared, exchange, .. } = landed;
+        let now = self.invocation.ports.clock.now();
+        let ends = self.ends();
+        let ended = match exchange {
+            Some(Exchange::Ended(ended)) => ended,
+            // For ever it can't go on: when the policy has ended, the way to the receiver is what failed.
+            Some(Exchange::OurFault(_)) if now > ends.policy => Ended::without_answer(Attempt::Disconnected),
+            Some(Exchange::OurFault(fault)) => {
+                self.fault(&fault);
+                return None;
+            }
+            None => {
+                self.unsaved += 1;
+                let tries = self.chunk.states.tried(index);
+                let known =
+                    Known { tries, status: None, at: now, delivery: Some(prepared.delivery), answer: None };
+                self.end(index, Reason::Internal, known);
+                return None;
+            }
+        };
+        self.unsaved += 1;
+        self.summary.resent += u64::from(ended.resent);
+        let tries = self.chunk.states.tried(index);
+        let hold = plan::hold(ended.attempt, ended.retry_after.as_deref(), now, ends);
+        let not_before = hold.max(self.endpoint.as_ref().and_then(|endpoint| endpoint.not_before));
+        let random = self.invocation.ports.random.number();
+        let (reason, news) = match plan::decide(ended.attempt, tries, not_before, now, random, ends) {
+            Decision::Again(at) => {
+                self.summary.again += 1;
+                self.next = Some(self.next.map_or(at, |next| next.min(at)));
+                return hold.map(News::Hold);
+            }
+            Decision::Final(reason) => (reason, hold.map(News::Hold)),
+            Decision::Gone => (Reason::EndpointGone, Some(News::Park)),
+        };
+        let status = match ended.attempt {
+            Attempt::Answered { status } => Some(status),
+            _ => None,
+        };
+        let answer = (!ended.answer.is_empty()).then(|| {
+            let id = prepared.id.as_str();
+            excerpt(&ended.answer, sensitive(&prepared.request).into_iter().chain([id]))
+        });
+        self.end(index, reason, Known { tries, status, at: now, delivery: Some(prepared.delivery), answer });
+        news
+    }
+
+    pub(super) async fn tell(&self, news: News) {
+        let (control, webhook) = (&self.invocation.control, self.job.pinned.webhook);
+        let told = match news {
+            News::Hold(until) => control.hold(webhook, until).await,
+            News::Park => control.park(webhook).await,
+        };
+        if let Err(error) = told {
+            // This invocation knows; others learn it from their own answers.
+            tracing::warn!(error = %chain(&error), %webhook, "an endpoint's state is not written");
+        }
+    }
+}

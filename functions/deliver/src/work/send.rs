@@ -1,0 +1,251 @@
+//! The loop that starts requests and takes their ends in.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use fanhook_core::{chunk::State, outcome::Reason, time::Millis};
+use fanhook_lambda::{clock::Clock, sqs::caught};
+use fanhook_store::{
+    chunks::{self, Fenced},
+    endpoints::{self, Taken},
+};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
+use super::{
+    Worker,
+    land::{Known, Landed},
+};
+use crate::{
+    UNSAVED,
+    pace::{Pace, Slot},
+    parse::Recipients,
+    plan::{Gate, Stop},
+    prepare::{Prepared, Try},
+};
+
+/// Ends are saved at the latest so long after the first one that is not.
+const SAVE_AFTER: Duration = Duration::from_secs(2);
+
+/// Why the loop starts nothing at the moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// Nothing is left to start.
+    Nothing,
+    Permit,
+    Reading,
+    Until(Millis),
+    Tokens(u32),
+}
+
+impl Worker<'_> {
+    /// Sends to all that are pending, or until something stops it; every request has ended then, unless the fence was lost.
+    pub(crate) async fn send_all(&mut self, recipients: &Recipients<'_>) -> Fenced {
+        let invocation = self.invocation;
+        let clock = &*invocation.ports.clock;
+        let mut flights = FuturesUnordered::new();
+        let mut landed = VecDeque::new();
+        let mut waiting: VecDeque<usize> = self.chunk.states.pending().collect();
+        let mut spare = None;
+        let mut save_by: Option<BoxFuture<'_, ()>> = None;
+        loop {
+            while let Some(end) = landed.pop_front() {
+                match self.land(end) {
+                    None => {}
+                    Some(news) => beside(&mut flights, &mut landed, self.tell(news)).await,
+                }
+                if self.unsaved == UNSAVED {
+                    save_by = None;
+                    if beside(&mut flights, &mut landed, self.save()).await == Fenced::Lost {
+                        return Fenced::Lost;
+                    }
+                }
+            }
+            if self.view.has_changed().unwrap_or(false) {
+                beside(&mut flights, &mut landed, self.refresh()).await;
+            }
+            let pause = loop {
+                let pause = self.pause(waiting.len());
+                if let Some(pause) = pause {
+                    break pause;
+                }
+                let Some(permit) = spare.take().or_else(|| invocation.permits.try_acquire().ok()) else {
+                    break Pause::Permit;
+                };
+                let Some(index) = waiting.pop_front() else { break Pause::Nothing };
+                if let Some(prepared) = self.start(index, recipients) {
+                    let (http, deadline) = (&*invocation.ports.http, self.deadline);
+                    flights.push(async move {
+                        let exchange = caught(http.send(&prepared.request, deadline)).await;
+                        Landed { index, prepared, exchange, _permit: permit }
+                    });
+                }
+            };
+            if let Pause::Tokens(wanted) = pause {
+                beside(&mut flights, &mut landed, self.take_tokens(wanted)).await;
+                continue;
+            }
+            if !landed.is_empty() {
+                continue;
+            }
+            if pause == Pause::Nothing && flights.is_empty() {
+                return Fenced::Held;
+            }
+            if pause != Pause::Permit {
+                spare = None;
+            }
+            if self.unsaved > 0 && save_by.is_none() {
+                save_by = Some(clock.sleep(SAVE_AFTER));
+            }
+            let until = match pause {
+                Pause::Until(at) => Some(at),
+                Pause::Reading => Some(self.last_start + Duration::from_millis(1)),
+                Pause::Nothing | Pause::Permit | Pause::Tokens(_) => None,
+            };
+            let save = tokio::select! {
+                biased;
+                Some(end) = flights.next(), if !flights.is_empty() => {
+                    landed.push_back(end);
+                    false
+                }
+                permit = invocation.permits.acquire(), if pause == Pause::Permit => {
+                    spare = permit.ok();
+                    false
+                }
+                _ = self.view.changed(), if pause == Pause::Reading => {
+                    self.view.mark_changed();
+                    false
+                }
+                () = wait(clock, until), if until.is_some() => false,
+                () = due(&mut save_by), if save_by.is_some() => true,
+            };
+            if save {
+                save_by = None;
+                if beside(&mut flights, &mut landed, self.save()).await == Fenced::Lost {
+                    return Fenced::Lost;
+                }
+            }
+        }
+    }
+
+    /// Why no request may start now; none where one may.
+    fn pause(&mut self, waiting: usize) -> Option<Pause> {
+        if waiting == 0 || self.stop.is_some() {
+            return Some(Pause::Nothing);
+        }
+        match self.look() {
+            Gate::Open => {}
+            Gate::Stale => return Some(Pause::Reading),
+            Gate::Closed(stop) => {
+                self.stop(stop);
+                return Some(Pause::Nothing);
+            }
+        }
+        let rate = self.rate()?;
+        let now = self.invocation.ports.clock.now();
+        let slot = match &mut self.pace {
+            Some((taken_at, pace)) if *taken_at == rate => pace.slot(now),
+            _ => Slot::Over,
+        };
+        match slot {
+            Slot::Now => None,
+            Slot::At(at) if at > self.last_start => {
+                self.stop(Stop::OutOfTime);
+                Some(Pause::Nothing)
+            }
+            Slot::At(at) => Some(Pause::Until(at)),
+            Slot::Over => Some(Pause::Tokens(u32::try_from(waiting).unwrap_or(u32::MAX))),
+        }
+    }
+
+    fn rate(&self) -> Option<u32> {
+        self.endpoint.as_ref().and_then(|endpoint| endpoint.settings.requests_per_second)
+    }
+
+    /// Takes tokens of the endpoint, no more than can be used in this pass.
+    async fn take_tokens(&mut self, wanted: u32) {
+        let Some(rate) = self.rate() else { return };
+        let (ports, now) = (self.invocation.ports, self.invocation.ports.clock.now());
+        let usable = self.last_start.since(now).as_secs().saturating_add(1).saturating_mul(u64::from(rate));
+        let wanted = wanted.min(u32::try_from(usable).unwrap_or(u32::MAX));
+        let webhook = self.job.pinned.webhook;
+        match endpoints::take(&*ports.ledger, webhook, rate, wanted, now, self.last_start).await {
+            Ok(Taken::Block(block)) => self.pace = Some((rate, Pace::new(block))),
+            Ok(Taken::Later(at)) => self.stop(Stop::Spent(at)),
+            Err(error) => self.fault(&error),
+        }
+    }
+
+    /// The request of a recipient that is still pending; where there is none, it is final.
+    fn start(&mut self, index: usize, recipients: &Recipients<'_>) -> Option<Prepared> {
+        let now = self.invocation.ports.clock.now();
+        let State::Pending { tries } = self.chunk.states.get(index) else { return None };
+        let prepared = match recipients.get(index) {
+            None => Err(Reason::Internal),
+            Some(recipient) => {
+                let attempt = Try { tries, now, signer: self.signer.as_ref() };
+                let (preparer, profile) = (&mut self.preparer, recipients.profile(recipient));
+                // One user's values that trip our own code are that user's end alone.
+                catch_unwind(AssertUnwindSafe(|| preparer.prepare(recipient, profile, attempt)))
+                    .unwrap_or(Err(Reason::Internal))
+            }
+        };
+        match prepared {
+            Ok(prepared) => {
+                self.summary.requests += 1;
+                if let Some((_, pace)) = &mut self.pace {
+                    pace.use_slot();
+                }
+                Some(prepared)
+            }
+            Err(reason) => {
+                self.end(index, reason, Known { tries, status: None, at: now, delivery: None, answer: None });
+                None
+            }
+        }
+    }
+
+    /// Saves the states. After a failure nothing more starts.
+    async fn save(&mut self) -> Fenced {
+        self.summary.checkpoints += 1;
+        match chunks::checkpoint(&*self.invocation.ports.ledger, &self.chunk).await {
+            Ok(fenced) => {
+                self.unsaved = 0;
+                fenced
+            }
+            Err(error) => {
+                self.fault(&error);
+                Fenced::Held
+            }
+        }
+    }
+}
+
+/// Does `work` while requests go on; those that end are set aside.
+async fn beside<F: Future, T>(
+    flights: &mut FuturesUnordered<F>,
+    landed: &mut VecDeque<F::Output>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            Some(end) = flights.next(), if !flights.is_empty() => landed.push_back(end),
+        }
+    }
+}
+
+async fn wait(clock: &dyn Clock, until: Option<Millis>) {
+    let wait = until.unwrap_or_default().since(clock.now());
+    clock.sleep(wait).await;
+}
+
+async fn due(timer: &mut Option<BoxFuture<'_, ()>>) {
+    if let Some(timer) = timer {
+        timer.await;
+    }
+}
