@@ -1,6 +1,7 @@
 //! Workers that die, answers that are lost: nothing is, and what is doubled stays within the bound.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,14 +9,24 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use deliver::{REQUESTS, UNSAVED};
 use fanhook_core::{outcome::Reason, retry::Attempt};
-use fanhook_lambda::clock::Clock;
-use fanhook_store::memory::{Fault, Operation};
+use fanhook_lambda::{
+    clock::{Clock, ManualClock},
+    sqs::Fate,
+};
+use fanhook_store::{
+    StoreResult,
+    chunks::{self, Claim, Purpose},
+    memory::{Fault, MemoryObjects, Operation},
+    ports::{Fetched, ObjectError, Objects, Upload},
+};
 
 use crate::{
     endpoint::{Reply, Seen},
-    world::{Setup, World},
+    world::{Setup, TIMEOUT, World},
 };
 
 fn mixed(seen: &Seen, earlier: usize) -> (Duration, Reply) {
@@ -120,18 +131,18 @@ async fn a_worker_whose_fence_is_lost_stops_and_writes_nothing() {
         world.clock.sleep(Duration::from_secs(1)).await;
         let row = world.chunk(0).await;
         let late = row.lease + Duration::from_secs(1);
-        let claim = fanhook_store::chunks::claim(
+        let claim = chunks::claim(
             &*world.ledger,
             &row.id,
-            fanhook_store::chunks::Purpose::Deliver,
+            Purpose::Deliver,
             "thief",
             late,
             late + Duration::from_secs(60),
         );
-        assert!(matches!(claim.await.unwrap(), fanhook_store::chunks::Claim::Won(_)));
+        assert!(matches!(claim.await.unwrap(), Claim::Won(_)));
     };
     let (fates, ()) = futures_util::future::join(world.invoke(), thief).await;
-    assert_eq!(fates, [fanhook_lambda::sqs::Fate::Done]);
+    assert_eq!(fates, [Fate::Done]);
     assert_eq!(world.endpoint.seen().len(), REQUESTS);
     let row = world.chunk(0).await;
     assert_eq!((row.owner.as_deref(), row.states.pending_len(), row.pass), (Some("thief"), 500, 0));
@@ -139,4 +150,42 @@ async fn a_worker_whose_fence_is_lost_stops_and_writes_nothing() {
     assert_eq!(world.endpoint.under_way(), 0);
     world.drive().await;
     world.assert_all(Reason::Delivered).await;
+}
+
+/// A bucket whose puts take so long.
+struct Slow(Arc<MemoryObjects>, Arc<ManualClock>, Duration);
+
+#[async_trait]
+impl Objects for Slow {
+    async fn get(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Fetched, ObjectError> {
+        self.0.get(key, range, etag).await
+    }
+    async fn put(&self, key: &str, bytes: Bytes) -> StoreResult<()> {
+        self.1.sleep(self.2).await;
+        self.0.put(key, bytes).await
+    }
+    async fn list(&self, prefix: &str, after: Option<&str>) -> StoreResult<Vec<String>> {
+        self.0.list(prefix, after).await
+    }
+    async fn presign_put(&self, key: &str, lifetime: Duration) -> StoreResult<Upload> {
+        self.0.presign_put(key, lifetime).await
+    }
+    async fn presign_get(&self, key: &str, lifetime: Duration) -> StoreResult<Upload> {
+        self.0.presign_get(key, lifetime).await
+    }
+}
+
+#[tokio::test]
+async fn no_outcome_is_put_after_the_lease() {
+    let mut world = World::new(Setup::default()).await;
+    let put_after = Duration::from_secs(100);
+    world.ports.objects = Arc::new(Slow(Arc::clone(&world.objects), Arc::clone(&world.clock), put_after));
+    let began = world.clock.now();
+    assert_eq!(world.invoke().await, [Fate::Retry]);
+    assert!(world.clock.now() < began + TIMEOUT);
+    assert_eq!((world.records().await.len(), world.totals().await.sum()), (0, 0));
+    world.ports.objects = world.objects.clone();
+    world.drive().await;
+    // What the checkpoint had is not sent again; all was settled once.
+    world.check_accounts().await;
 }

@@ -2,7 +2,11 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -90,4 +94,23 @@ async fn an_answer_that_gives_our_request_back_is_kept_without_signature_and_id(
         assert!(!answer.contains(secret), "{secret}");
     }
     assert!(answer.contains("webhook-timestamp"));
+}
+
+#[tokio::test]
+async fn a_secret_is_decrypted_once_in_five_minutes_for_all_chunks() {
+    let world = World::new(Setup { chunks: vec![1; 10], ..Setup::default() }).await;
+    let decrypted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&decrypted);
+    world.fail(move |operation| {
+        count.fetch_add(usize::from(matches!(operation, Operation::Decrypt(_))), Ordering::SeqCst);
+        Fault::None
+    });
+    world.endpoint.answer(Reply::Status(503));
+    world.invoke().await;
+    world.clock.advance(Duration::from_secs(200));
+    world.invoke().await;
+    assert_eq!(decrypted.load(Ordering::SeqCst), 1);
+    world.clock.advance(Duration::from_secs(200));
+    world.invoke().await;
+    assert_eq!((decrypted.load(Ordering::SeqCst), world.endpoint.seen().len()), (2, 30));
 }
