@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// A text attribute.
+#[expect(clippy::needless_pass_by_value, reason = "callers have literals and small identifiers at hand")]
 pub(crate) fn text(value: impl ToString) -> Value {
     Value::S(value.to_string())
 }

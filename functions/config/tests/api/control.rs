@@ -32,7 +32,7 @@ pub(crate) async fn part(world: &World, run: &str, number: u16) -> Part {
 /// A worker brings the part to what `change` makes of it.
 pub(crate) async fn work(world: &World, run: &str, number: u16, change: impl FnOnce(&mut Part)) {
     let id = run.parse().unwrap();
-    let won = parts::claim(&*world.ledger, id, number, "worker", START, START + Duration::from_secs(60))
+    let won = parts::claim(&*world.ledger, id, number, "worker", START, START + Duration::from_mins(1))
         .await
         .unwrap();
     let PartClaim::Won(mut part) = won else { panic!("{won:?}") };
@@ -170,7 +170,7 @@ async fn settle(world: &World, run: &str, reasons: &[Reason]) {
     let id = ChunkId { run: run.parse().unwrap(), part: 0, chunk: 0 };
     let source = Source { segment: 0, fence: 1, offset: 0, length: 1 };
     chunks::create(&*world.ledger, &[Chunk::new(id, source, reasons.len(), 0)]).await.unwrap();
-    let lease = START + Duration::from_secs(60);
+    let lease = START + Duration::from_mins(1);
     let won = chunks::claim(&*world.ledger, &id, Purpose::Deliver, "w", START, lease).await.unwrap();
     let Claim::Won(mut chunk) = won else { panic!("{won:?}") };
     for (index, reason) in reasons.iter().enumerate() {

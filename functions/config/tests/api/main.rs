@@ -6,6 +6,7 @@ mod control;
 mod failures;
 mod id_types;
 mod pushes;
+mod repeating;
 mod resume;
 mod start;
 mod text;

@@ -78,7 +78,7 @@ async fn an_input_that_is_too_large_to_be_stored_is_refused_not_lost() {
     let mut wide = webhook("Wide");
     let name = |n: usize| format!("p{n}");
     wide["content"]["parameters"] = (0..10).map(|n| json!({"name": name(n), "type": "text"})).collect();
-    let body: String = (0..10).map(|n| format!("{{{}}}", name(n))).collect();
+    let body = (0..10).map(|n| format!("{{{}}}", name(n))).collect::<Vec<_>>().concat();
     wide["content"]["body"] = json!({"kind": "text", "template": body + "{id}"});
     let wide = world.call("POST", "/webhooks").json(&wide).send().await.id();
     let mut input = push(&id);

@@ -273,9 +273,9 @@ async fn a_push_and_a_deletion_at_once_never_leave_a_push_without_its_webhook() 
     for _ in 0..50 {
         let world = World::new();
         let id = world.webhook().await;
-        let make = world.call("POST", "/pushes").json(&push(&id));
-        let delete = world.call("DELETE", format!("/webhooks/{id}"));
-        let [made, deleted] = &at_once(vec![make, delete])[..] else { panic!("two answers") };
+        let creation = world.call("POST", "/pushes").json(&push(&id));
+        let deletion = world.call("DELETE", format!("/webhooks/{id}"));
+        let [made, deleted] = &at_once(vec![creation, deletion])[..] else { panic!("two answers") };
         assert_ne!(made.status == 201, deleted.status == 204, "{} {}", made.status, deleted.status);
     }
 }

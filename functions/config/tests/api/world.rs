@@ -13,12 +13,14 @@ use fanhook_core::{id::RunId, time::Millis};
 use fanhook_lambda::{clock::ManualClock, random::SystemRandom};
 use fanhook_store::{
     memory::{MemoryObjects, MemoryQueue, MemorySecrets, MemoryTable},
-    ports::Objects,
+    ports::{Objects, Table},
     runs::{self, Run},
 };
 use lambda_http::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+
+use crate::repeating::Repeating;
 
 pub(crate) const START: Millis = Millis(1_800_000_000_000);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
@@ -143,18 +145,36 @@ impl World {
         Self::over(MemoryTable::new(), MemoryTable::new(), MemoryQueue::new(), ManualClock::new(START))
     }
 
+    /// Conditional writes lose their first answer, and the SDK makes them again.
+    pub(crate) fn repeating() -> Self {
+        let (config, ledger) = (MemoryTable::new(), MemoryTable::new());
+        Self::through(config, ledger, MemoryQueue::new(), ManualClock::new(START), |table| {
+            Arc::new(Repeating(table))
+        })
+    }
+
     pub(crate) fn over(
         config: MemoryTable,
         ledger: MemoryTable,
         fanout: MemoryQueue,
         clock: ManualClock,
     ) -> Self {
+        Self::through(config, ledger, fanout, clock, |table| table)
+    }
+
+    fn through(
+        config: MemoryTable,
+        ledger: MemoryTable,
+        fanout: MemoryQueue,
+        clock: ManualClock,
+        seen: impl Fn(Arc<MemoryTable>) -> Arc<dyn Table>,
+    ) -> Self {
         let (config, ledger, fanout, clock) =
             (Arc::new(config), Arc::new(ledger), Arc::new(fanout), Arc::new(clock));
         let (objects, secrets) = (Arc::new(MemoryObjects::new()), Arc::new(MemorySecrets::new()));
         let router = router(Ports {
-            config: config.clone(),
-            ledger: ledger.clone(),
+            config: seen(config.clone()),
+            ledger: seen(ledger.clone()),
             objects: objects.clone(),
             fanout: fanout.clone(),
             secrets: secrets.clone(),
