@@ -207,10 +207,10 @@ mod tests {
 
     #[test]
     fn retry_after_counts_only_where_there_is_a_next_try_and_ends_with_the_policy() {
-        let end = End { policy: NOW + Duration::from_secs(60), run: None };
+        let end = End { policy: NOW + Duration::from_mins(1), run: None };
         let held = |status, value| hold(Attempt::Answered { status }, value, NOW, end);
         assert_eq!(held(429, Some("10")), Some(NOW + Duration::from_secs(10)));
-        assert_eq!(held(503, Some("100")), Some(NOW + Duration::from_secs(60)));
+        assert_eq!(held(503, Some("100")), Some(NOW + Duration::from_mins(1)));
         assert_eq!(held(503, None), None);
         assert_eq!(held(503, Some("0")), None);
         assert_eq!(held(503, Some("soon")), None);

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 /// How long a decrypted secret is used.
-const LIFETIME: Duration = Duration::from_secs(5 * 60);
+const LIFETIME: Duration = Duration::from_mins(5);
 
 /// Signers by endpoint and ciphertext, so that a rotated secret is another one.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use fanhook_store::{
 };
 
 /// How long a parked chunk's entry rests: it waits for a person, or for the run's expiry.
-const PARKED_REST: Duration = Duration::from_secs(60 * 60);
+const PARKED_REST: Duration = Duration::from_hours(1);
 /// A run is looked at this often, or more often where entries are filed closer ahead; shorter than a minute, so that no minute is missed.
 const RUN_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -134,8 +134,7 @@ mod tests {
     use super::*;
 
     const NOW: Millis = Millis(10_000_000);
-    const TIMING: Timing =
-        Timing { stand_still: Duration::from_secs(600), due_ahead: Duration::from_secs(120) };
+    const TIMING: Timing = Timing { stand_still: Duration::from_mins(10), due_ahead: Duration::from_mins(2) };
 
     fn run(state: RunState) -> Run {
         Run {

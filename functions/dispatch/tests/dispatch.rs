@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,7 +16,7 @@ use fanhook_core::{
     chunk::{ChunkId, Source},
     id::{PushId, RunId, UploadId, WebhookId},
     outcome::Reason,
-    push::PushContent,
+    push::{IdPolicy, PushContent, SendForm},
     run::{Closing, EndpointSettings, Pinned, RunState},
     time::Millis,
     webhook::{Body, Content, Method, RetryPolicy, Signing},
@@ -179,9 +179,9 @@ fn pinned(run: &Run) -> Pinned {
         },
         push_content: PushContent {
             id_types: Vec::new(),
-            id_policy: Default::default(),
-            send_form: Default::default(),
-            values: Default::default(),
+            id_policy: IdPolicy::default(),
+            send_form: SendForm::default(),
+            values: BTreeMap::default(),
             variables: Vec::new(),
         },
         id_types: Vec::new(),

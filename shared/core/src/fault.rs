@@ -30,9 +30,9 @@ impl Fault {
     #[must_use]
     pub fn at(mut self, text: &str, offset: usize) -> Self {
         let before = &text.as_bytes()[..offset.min(text.len())];
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        self.line = Some(count(before.iter().filter(|&&byte| byte == b'\n').count() + 1));
+        self.line = Some(count(memchr::memchr_iter(b'\n', before).count() + 1));
         self.column = Some(count(String::from_utf8_lossy(&before[line_start..]).chars().count() + 1));
         self
     }

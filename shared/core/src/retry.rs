@@ -8,13 +8,13 @@ use crate::{outcome::Reason, time::Millis};
 pub const SCHEDULE: [Duration; 9] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
-    Duration::from_secs(2 * 60),
-    Duration::from_secs(10 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(60 * 60),
-    Duration::from_secs(2 * 60 * 60),
-    Duration::from_secs(4 * 60 * 60),
-    Duration::from_secs(8 * 60 * 60),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+    Duration::from_mins(30),
+    Duration::from_hours(1),
+    Duration::from_hours(2),
+    Duration::from_hours(4),
+    Duration::from_hours(8),
 ];
 
 /// What happened to one request, as far as retrying goes.
@@ -71,12 +71,19 @@ pub fn verdict(attempt: Attempt) -> Verdict {
 /// Wait before the next try after `tries` failed ones (at least 1): the schedule's step ± 20 %, by `random`.
 pub fn wait(tries: u8, random: u64) -> Duration {
     let step = usize::from(tries.max(1) - 1).min(SCHEDULE.len() - 1);
-    let fifth = SCHEDULE[step].as_millis() as u64 / 5;
-    SCHEDULE[step] - Duration::from_millis(fifth) + Duration::from_millis(random % (2 * fifth + 1))
+    let fifth = SCHEDULE[step] / 5;
+    let range = u64::try_from(2 * fifth.as_millis()).unwrap_or(u64::MAX);
+    (SCHEDULE[step] + Duration::from_millis(random % (range + 1))).saturating_sub(fifth)
 }
 
 /// When the next try is, if there is one: not after the retry policy's end or the run's expiry.
-pub fn next_try(now: Millis, tries: u8, random: u64, not_before: Option<Millis>, end: Millis) -> Option<Millis> {
+pub fn next_try(
+    now: Millis,
+    tries: u8,
+    random: u64,
+    not_before: Option<Millis>,
+    end: Millis,
+) -> Option<Millis> {
     let at = (now + wait(tries, random)).max(not_before.unwrap_or_default());
     (at <= end).then_some(at)
 }
@@ -128,16 +135,19 @@ mod tests {
     #[test]
     fn a_try_after_the_end_is_not_waited_for() {
         let now = Millis(1_000_000);
-        assert_eq!(next_try(now, 1, 0, None, now + Duration::from_secs(4)), Some(now + Duration::from_secs(4)));
+        assert_eq!(
+            next_try(now, 1, 0, None, now + Duration::from_secs(4)),
+            Some(now + Duration::from_secs(4))
+        );
         assert_eq!(next_try(now, 1, 0, None, now + Duration::from_millis(3_999)), None);
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert_eq!(next_try(now, 1, 0, Some(later), later), Some(later));
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now = Millis(1_700_000_000_000);
-        assert_eq!(retry_after(" 120 ", now), Some(now + Duration::from_secs(120)));
+        assert_eq!(retry_after(" 120 ", now), Some(now + Duration::from_mins(2)));
         assert_eq!(retry_after("Tue, 14 Nov 2023 22:14:20 GMT", now), Some(Millis(1_700_000_060_000)));
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("", now), None);

@@ -59,8 +59,9 @@ mod tests {
     fn the_specifications_example_verifies() {
         let secret = parse_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap_or_default();
         let signer = Signer::new(&secret).ok();
-        let signature =
-            signer.map(|s| s.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", Millis(1_614_265_330_000), br#"{"test": 2432232314}"#));
+        let signature = signer.map(|s| {
+            s.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", Millis(1_614_265_330_000), br#"{"test": 2432232314}"#)
+        });
         assert_eq!(signature.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
     }
 

@@ -206,7 +206,9 @@ async fn fenced(ledger: &dyn Table, part: &Part, update: Update) -> StoreResult<
 
 fn committed(part: &Part) -> Update {
     let commit = &part.commit;
-    let mut update = Update::default()
+    let known =
+        |value: &Option<String>| value.as_ref().map_or(Change::Remove, |value| Change::Set(text(value)));
+    Update::default()
         .set("segments", number(commit.segments))
         .set("segment_fence", number(commit.segment_fence))
         .set("chunks", number(commit.chunks))
@@ -216,14 +218,10 @@ fn committed(part: &Part) -> Update {
         .set("bad_rows", number(commit.bad_rows))
         .set("duplicates", number(commit.duplicates))
         .set("blanks", number(commit.blanks))
-        .set("headers", number(commit.headers));
-    if let Some(position) = &commit.position {
-        update = update.set("position", text(position));
-    }
-    if let Some(etag) = &part.etag {
-        update = update.set("etag", text(etag));
-    }
-    update
+        .set("headers", number(commit.headers))
+        // Removed where there is none: a commit whose answer was lost may stand in the row, and is taken back.
+        .with("position", known(&commit.position))
+        .with("etag", known(&part.etag))
 }
 
 /// Saves the commit point (and the pinned entity tag) of a claimed part.

@@ -137,7 +137,7 @@ async fn a_worker_whose_fence_is_lost_stops_and_writes_nothing() {
             Purpose::Deliver,
             "thief",
             late,
-            late + Duration::from_secs(60),
+            late + Duration::from_mins(1),
         );
         assert!(matches!(claim.await.unwrap(), Claim::Won(_)));
     };

@@ -31,7 +31,7 @@ async fn a_fault_that_never_ends_ends_with_the_policy() {
     world.endpoint.answer(Reply::OurFault);
     let took = world.drive().await;
     world.assert_all(Reason::ExhaustedConnection).await;
-    assert!(took >= Duration::from_secs(600) && took < Duration::from_secs(700), "{took:?}");
+    assert!(took >= Duration::from_mins(10) && took < Duration::from_secs(700), "{took:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,11 @@
 //! `deliver` against twins of the store and a scripted endpoint, in virtual time.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::too_many_lines,
+    reason = "tests fail by panicking"
+)]
 
 mod control;
 mod crash;

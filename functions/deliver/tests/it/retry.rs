@@ -60,7 +60,7 @@ async fn failed_requests_are_tried_again_by_the_schedule_under_the_same_id_until
         );
         assert_eq!(pair[1].header("fanhook-attempt"), Some((try_number + 2).to_string().as_str()));
     }
-    assert!(seen.len() >= 10 && seen.last().unwrap().at <= START + Duration::from_secs(24 * 60 * 60));
+    assert!(seen.len() >= 10 && seen.last().unwrap().at <= START + Duration::from_hours(24));
     let record = world.records().await.remove(0);
     assert_eq!((record.status, usize::from(record.tries.unwrap())), (Some(500), seen.len()));
 }
@@ -79,7 +79,7 @@ async fn only_those_that_failed_are_tried_again() {
 
 #[tokio::test]
 async fn a_try_after_the_runs_expiry_is_not_waited_for() {
-    let world = World::new(Setup { expires_at: Some(START + Duration::from_secs(60)), ..one() }).await;
+    let world = World::new(Setup { expires_at: Some(START + Duration::from_mins(1)), ..one() }).await;
     world.endpoint.answer(Reply::Status(503));
     world.drive().await;
     world.assert_all(Reason::Expired).await;
@@ -90,7 +90,7 @@ async fn a_try_after_the_runs_expiry_is_not_waited_for() {
 async fn retry_after_is_honoured_for_the_whole_endpoint() {
     let world = World::new(Setup { chunks: vec![500; 3], ..Setup::default() }).await;
     world.endpoint.script(|seen, _| {
-        let early = seen.at < START + Duration::from_secs(120);
+        let early = seen.at < START + Duration::from_mins(2);
         let reply = if early { Reply::RetryAfter(429, "120".to_owned()) } else { Reply::Status(200) };
         (Duration::from_millis(100), reply)
     });
@@ -118,7 +118,7 @@ async fn retry_after_holds_an_endpoint_no_longer_than_the_policy_lasts() {
     world.endpoint.answer(Reply::RetryAfter(503, "99999999999".to_owned()));
     world.invoke().await;
     let endpoint = endpoints::get(&*world.ledger, world.webhook).await.unwrap().unwrap();
-    assert_eq!(endpoint.not_before, Some(START + Duration::from_secs(600)));
+    assert_eq!(endpoint.not_before, Some(START + Duration::from_mins(10)));
     world.drive().await;
     world.assert_all(Reason::ExhaustedStatus).await;
     assert_eq!(world.endpoint.seen().len(), 2);

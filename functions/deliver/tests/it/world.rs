@@ -192,8 +192,9 @@ impl World {
         };
         endpoints::put(&*ledger, webhook, &settings).await.unwrap();
 
-        let ids: Vec<ChunkId> =
-            (0..setup.chunks.len()).map(|chunk| ChunkId { run, part: 0, chunk: chunk as u32 }).collect();
+        let ids: Vec<ChunkId> = (0..setup.chunks.len())
+            .map(|chunk| ChunkId { run, part: 0, chunk: u32::try_from(chunk).unwrap() })
+            .collect();
         let (mut segment, mut rows, mut number) = (Vec::new(), Vec::new(), 0);
         for (&id, &recipients) in ids.iter().zip(&setup.chunks) {
             let offset = segment.len() as u64;
@@ -358,7 +359,9 @@ impl World {
         let totals = self.totals().await;
         assert_eq!(totals.sum(), self.recipients as u64, "counters");
         let mut by_reason = Totals::default();
-        records.iter().for_each(|record| by_reason.add(record.reason, 1));
+        for record in &records {
+            by_reason.add(record.reason, 1);
+        }
         assert_eq!(by_reason, totals, "records by reason");
         let seen = self.endpoint.seen();
         let mut bodies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

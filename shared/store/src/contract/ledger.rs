@@ -1,13 +1,13 @@
 //! What the ledger's protocol promises, on any table: claims, fences, settling, parts, runs, endpoints, due entries.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use fanhook_core::{
     chunk::{ChunkId, MAX_STALLS, RECIPIENTS_PER_CHUNK, Source},
     id::{PushId, RunId, UploadId, WebhookId},
     identity::IdType,
     outcome::Reason,
-    push::PushContent,
+    push::{IdPolicy, PushContent, SendForm},
     run::{Closing, EndpointSettings, Pinned, RunState},
     time::Millis,
     webhook::{Body, Content, Method, RetryPolicy, Signing},
@@ -281,9 +281,9 @@ fn pinned(run: &Run) -> Pinned {
         },
         push_content: PushContent {
             id_types: Vec::new(),
-            id_policy: Default::default(),
-            send_form: Default::default(),
-            values: Default::default(),
+            id_policy: IdPolicy::default(),
+            send_form: SendForm::default(),
+            values: BTreeMap::default(),
             variables: Vec::new(),
         },
         id_types: Vec::<IdType>::new(),
@@ -438,8 +438,8 @@ async fn blocks_of_tokens_never_overlap(table: &dyn Table) {
         panic!("there is room")
     };
     assert_eq!((block.from, block.tokens), (NOW + 4 * SECOND, 500));
-    let taken = done(endpoints::take(table, webhook, 100, 1, NOW, NOW + 5 * SECOND).await);
-    assert_eq!(taken, Taken::Later(NOW + 9 * SECOND));
+    let none = done(endpoints::take(table, webhook, 100, 1, NOW, NOW + 5 * SECOND).await);
+    assert_eq!(none, Taken::Later(NOW + 9 * SECOND));
 }
 
 async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {

@@ -36,7 +36,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// What is stored as `what` can't be read, for the reason `detail`.
-    pub fn corrupt(what: &'static str, detail: impl ToString) -> Self {
+    pub fn corrupt(what: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::Corrupt { what, detail: detail.to_string() }
     }
 
