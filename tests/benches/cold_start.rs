@@ -47,13 +47,16 @@ fn median(project: &Project, emulator: &Path, aws: u16, function: &str) -> f64 {
 fn emulator(project: &Project) -> Option<PathBuf> {
     let name = if cfg!(target_arch = "aarch64") { "aws-lambda-rie-arm64" } else { "aws-lambda-rie-x86_64" };
     let versions = fs::read_dir(project.environment("sam").join("lib")).ok()?;
-    let paths = versions.flatten().map(|version| version.path().join("site-packages/samcli/local/rapid").join(name));
+    let paths =
+        versions.flatten().map(|version| version.path().join("site-packages/samcli/local/rapid").join(name));
     paths.into_iter().find(|path| path.is_file())
 }
 
 fn event(project: &Project, function: &str) -> io::Result<String> {
     match function {
-        "config" | "dispatch" => fs::read_to_string(project.root().join(format!("tests/events/{function}.json"))),
+        "config" | "dispatch" => {
+            fs::read_to_string(project.root().join(format!("tests/events/{function}.json")))
+        }
         _ => Ok(r#"{"Records":[]}"#.to_owned()),
     }
 }
@@ -187,10 +190,15 @@ fn answer_all(mut stream: &TcpStream) -> io::Result<()> {
                 return Ok(());
             }
             let header = line.to_ascii_lowercase();
-            length = header.strip_prefix("content-length:").and_then(|value| value.trim().parse().ok()).unwrap_or(length);
+            length = header
+                .strip_prefix("content-length:")
+                .and_then(|value| value.trim().parse().ok())
+                .unwrap_or(length);
         }
         io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}")?;
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}",
+        )?;
     }
 }
 

@@ -29,8 +29,8 @@ use fanhook_store::{
     memory::MemoryTable,
     parts::{self, Part},
     ports::{
-        Condition, Conditional, Fetched, Item, Key, Message, ObjectError, Objects, Page, Query, Queue, Table, Transaction,
-        Upload, Write,
+        Condition, Conditional, Fetched, Item, Key, Message, ObjectError, Objects, Page, Query, Queue, Table,
+        Transaction, Upload, Write,
     },
     runs::{self, Idempotency, Run},
 };
@@ -72,10 +72,7 @@ pub(crate) fn fanout_bench() -> FanoutFigures {
     let ten = measure_apart(&large, LINES * TIMES);
     let best = rounds.iter().map(|round| round.cpu_s).fold(f64::MAX, f64::min);
     let peak = rounds.iter().map(|round| round.peak_kib).max().unwrap_or_default();
-    FanoutFigures {
-        lines_per_cpu_s: LINES as f64 / best,
-        memory_ratio: ten.peak_kib as f64 / peak as f64,
-    }
+    FanoutFigures { lines_per_cpu_s: LINES as f64 / best, memory_ratio: ten.peak_kib as f64 / peak as f64 }
 }
 
 /// Does one measurement and answers `true`, where this process was started for that. A benchmark's `main` calls it first.
@@ -175,9 +172,12 @@ async fn start(ledger: &MemoryTable) -> RunId {
         push_name: "Bench".to_owned(),
         webhook,
         webhook_version: 1,
-        content: serde_json::from_value(serde_json::json!({"url": "https://crm.example.com/", "body": {"kind": "list"}}))
-            .expect("the content reads"),
-        push_content: serde_json::from_value(serde_json::json!({"id_types": ["MOBILE"]})).expect("the push reads"),
+        content: serde_json::from_value(
+            serde_json::json!({"url": "https://crm.example.com/", "body": {"kind": "none"}}),
+        )
+        .expect("the content reads"),
+        push_content: serde_json::from_value(serde_json::json!({"id_types": ["MOBILE"]}))
+            .expect("the push reads"),
         id_types: fanhook_core::identity::presets(),
         sources: Vec::new(),
         uploads: vec![upload],

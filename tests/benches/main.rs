@@ -1,9 +1,41 @@
 //! `make bench`: each figure is measured beside a known one in the same run.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark that fails says so and stops")]
 
+mod cold_start;
+mod deliver;
+mod fanout;
 mod render;
+mod usage;
 
 fn main() {
+    // This program is also its own helpers.
+    if fanout::is_fanout_child() || deliver::is_deliver_receiver() {
+        return;
+    }
     let (render_ns, minijinja_ns) = render::render_bench();
-    println!("{}", serde_json::json!({"render_ns": render_ns.round(), "minijinja_ns": minijinja_ns.round()}));
+    println!("render: {render_ns:.0} ns a body, minijinja {minijinja_ns:.0} ns");
+    let fanout = fanout::fanout_bench();
+    println!("{fanout:?}");
+    let deliver = deliver::deliver_bench();
+    println!("{deliver:?}");
+    let cold_start_ms = cold_start::cold_start_bench();
+    println!("cold start: {cold_start_ms:?} ms");
+    println!(
+        "{}",
+        serde_json::json!({
+            "reqwest_cpu_us": rounded(deliver.reqwest_cpu_us),
+            "deliver_cpu_us": rounded(deliver.deliver_cpu_us),
+            "ratio": rounded(deliver.ratio),
+            "fanout_lines_per_cpu_s": fanout.lines_per_cpu_s.round(),
+            "fanout_memory_ratio": rounded(fanout.memory_ratio),
+            "render_ns": render_ns.round(),
+            "minijinja_ns": minijinja_ns.round(),
+            "cold_start_ms": cold_start_ms,
+        })
+    );
+}
+
+/// To three decimal places.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
 }
