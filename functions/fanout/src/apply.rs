@@ -69,7 +69,8 @@ impl Work<'_> {
         // From here on the commit point rests on this version of the file.
         next.etag = etag.or(next.etag);
         let at = &mut next.commit;
-        at.position = Some(serde_json::to_string(&commit).map_err(|error| StoreError::corrupt("position", error))?);
+        at.position =
+            Some(serde_json::to_string(&commit).map_err(|error| StoreError::corrupt("position", error))?);
         (at.lines, at.bad_rows) = (commit.counts.lines, commit.counts.bad);
         (at.blanks, at.headers) = (commit.counts.blank, commit.counts.header);
         at.duplicates += segment.duplicates;
@@ -160,7 +161,8 @@ impl Work<'_> {
         }
         if self.run.state == RunState::Running && self.part.part == 0 {
             let endpoint = endpoints::get(ledger, self.run.webhook).await?;
-            let release = Release { ledger, queue: self.ports.deliver.as_ref(), due_ahead: self.ports.times.due_ahead };
+            let release =
+                Release { ledger, queue: self.ports.deliver.as_ref(), due_ahead: self.ports.times.due_ahead };
             release.release(&self.run, endpoint.as_ref(), self.ports.clock.now()).await?;
         }
         Ok(way(self.run.state))

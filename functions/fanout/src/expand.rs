@@ -37,7 +37,11 @@ impl Expansion {
     /// The segment with a line for each ID of its users. A user without any keeps the one line: outcome `no_id`.
     pub(crate) async fn expand(&self, table: &dyn Table, segment: Segment) -> StoreResult<Segment> {
         let parse = |line| Recipient::parse(line).map_err(|error| StoreError::corrupt("segment", error));
-        let users = segment.lines.split_inclusive(|&byte| byte == b'\n').map(parse).collect::<StoreResult<Vec<_>>>()?;
+        let users = segment
+            .lines
+            .split_inclusive(|&byte| byte == b'\n')
+            .map(parse)
+            .collect::<StoreResult<Vec<_>>>()?;
         let mut lines = Vec::with_capacity(segment.lines.len());
         for batch in users.chunks(profiles::BATCH) {
             let profiles = self.profiles(table, batch).await?;
@@ -50,7 +54,11 @@ impl Expansion {
     }
 
     /// Profiles of the users whose line alone does not tell their IDs.
-    async fn profiles(&self, table: &dyn Table, users: &[Recipient<'_>]) -> StoreResult<HashMap<String, Profile>> {
+    async fn profiles(
+        &self,
+        table: &dyn Table,
+        users: &[Recipient<'_>],
+    ) -> StoreResult<HashMap<String, Profile>> {
         let needed = users.iter().filter(|user| self.chooser.needs_profile(user.ids()));
         let qaids = needed.filter_map(|user| user.qaid.as_str().parse().ok()).collect::<Vec<Qaid>>();
         let found = profiles::get_many(table, &self.workspace, &qaids).await?;

@@ -61,7 +61,11 @@ pub struct Times {
 ///
 /// # Errors
 /// The batch can't be answered record by record.
-pub async fn handle(ports: &Ports, event: SqsEvent, deadline: Millis) -> Result<SqsBatchResponse, BatchError> {
+pub async fn handle(
+    ports: &Ports,
+    event: SqsEvent,
+    deadline: Millis,
+) -> Result<SqsBatchResponse, BatchError> {
     let handle = async |record: Record<parse::Message>| {
         let parse::Message { run, part } = record.message;
         let began = ports.clock.now();

@@ -137,7 +137,10 @@ impl Packer {
         self.records += 1;
         let report = &mut self.segment.report;
         // Writing a number and a text to memory cannot fail.
-        drop(serde_json::to_writer(&mut *report, &Reported { line: row.line, reason: row.reason.to_string() }));
+        drop(serde_json::to_writer(
+            &mut *report,
+            &Reported { line: row.line, reason: row.reason.to_string() },
+        ));
         report.push(b'\n');
     }
 

@@ -82,7 +82,8 @@ pub(crate) async fn read(
                     Err(error) => return Ok(Ending::Failed(error.into())),
                 }
                 if packer.is_full() {
-                    let full = Stretch { segment: packer.take(), commit: reader.commit(), etag: etag.clone() };
+                    let full =
+                        Stretch { segment: packer.take(), commit: reader.commit(), etag: etag.clone() };
                     if out.send(full).await.is_err() {
                         return Ok(Ending::Unwanted);
                     }

@@ -6,7 +6,7 @@ use fanhook_core::{
     audience::{self, Compression, FileError, Kind, Limits, Reader, Start},
     chunk::{CHUNKS_PER_SEGMENT, Part as Number},
     id::{IdTypeCode, RunId, UploadId},
-    run::{RunState, Pinned},
+    run::{Pinned, RunState},
     time::Millis,
 };
 use fanhook_store::{
@@ -174,7 +174,9 @@ impl Work<'_> {
         }
         match own {
             Some(failure) => self.fail(failure).await.map(Some),
-            None if self.run.state == RunState::Failed => self.leave(PartState::Open, Outcome::Waiting).await.map(Some),
+            None if self.run.state == RunState::Failed => {
+                self.leave(PartState::Open, Outcome::Waiting).await.map(Some)
+            }
             None => Ok(None),
         }
     }

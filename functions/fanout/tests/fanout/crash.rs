@@ -15,7 +15,8 @@ use fanhook_store::{
     memory::{Fault, MemoryObjects, MemoryQueue, MemoryTable, Operation},
     parts::PartState,
     ports::{
-        Condition, Conditional, Fetched, Item, Key, ObjectError, Objects, Page, Query, Table, Transaction, Upload, Write,
+        Condition, Conditional, Fetched, Item, Key, ObjectError, Objects, Page, Query, Table, Transaction,
+        Upload, Write,
     },
 };
 use fanout::{Outcome, parse::Message, work};
@@ -54,7 +55,8 @@ impl Faulty {
 }
 
 async fn faulty(at: usize, fault: Fault, deadly: bool, file: &[u8]) -> (World, Arc<Faulty>) {
-    let faulty = Arc::new(Faulty { at, fault, deadly, count: AtomicUsize::new(0), on: AtomicBool::new(false) });
+    let faulty =
+        Arc::new(Faulty { at, fault, deadly, count: AtomicUsize::new(0), on: AtomicBool::new(false) });
     let hook = || {
         let faulty = faulty.clone();
         move |operation: &Operation<'_>| faulty.of(operation)
@@ -76,7 +78,7 @@ async fn check(world: &World, told: &str) {
     let part = world.part(0).await;
     assert_eq!(part.state, PartState::Ended, "{told}");
     let expected: Vec<String> = (0..USERS).map(|user| format!("user-{user}")).collect();
-    assert_eq!(world.users(0).await, expected, "{told}");
+    assert!(world.users(0).await == expected, "{told}: other users");
     assert_eq!((part.commit.lines, part.commit.unwritten), (USERS as u64, 0), "{told}");
     assert_eq!(world.run().await.state, RunState::Running, "{told}");
     let sent = world.released(0);
@@ -125,7 +127,10 @@ async fn a_store_may_fail_anywhere() {
                     world.clock.advance(400 * SECOND);
                     outcome = world.invoke(0).await;
                 }
-                assert!(matches!(outcome, Ok(Outcome::Ended | Outcome::Over)), "{fault:?} operation {at}: {outcome:?}");
+                assert!(
+                    matches!(outcome, Ok(Outcome::Ended | Outcome::Over)),
+                    "{fault:?} operation {at}: {outcome:?}"
+                );
                 check(&world, &format!("{fault:?} operation {at}")).await;
             }
         }

@@ -50,7 +50,7 @@ async fn a_wrong_header_is_told_with_the_columns_found_and_expected() {
     let world = world(&[b"qaid,phone\n1,2\n".to_vec()]).await;
     failing(&world, 0).await;
     let failure = world.run().await.failure.unwrap();
-    for text in ["`phone`", "id.MOBILE", "tag.", &upload(0).to_string()] {
+    for text in ["`phone`", "`id.<TYPE>`", "MOBILE", "`tag.<name>`", &upload(0).to_string()] {
         assert!(failure.contains(text), "{text} is not in: {failure}");
     }
 }

@@ -13,7 +13,11 @@ async fn an_empty_file_ends_without_recipients() {
         assert_eq!(world.work(0).await, Outcome::Ended);
         let part = world.part(0).await;
         assert_eq!((part.state, part.commit.recipients, part.commit.chunks), (PartState::Ended, 0, 0));
-        assert_eq!(world.run().await.state, RunState::Starting, "nothing runs; `dispatch` sees that it is over");
+        assert_eq!(
+            world.run().await.state,
+            RunState::Starting,
+            "nothing runs; `dispatch` sees that it is over"
+        );
         assert!(world.objects.keys().iter().all(|key| key.starts_with("audiences/")));
     }
 }
@@ -36,7 +40,8 @@ async fn chunks_have_500_recipients_but_for_the_last_and_segments_64_chunks() {
 
 #[tokio::test]
 async fn every_format_gives_the_same_recipients() {
-    let csv = "\u{feff}qaid,id.MOBILE,tag.name\r\nuser-1,+14155550001,\"Ann, \"\"A\"\"\nLee\"\r\nuser-2,,\r\n";
+    let csv =
+        "\u{feff}qaid,id.MOBILE,tag.name\r\nuser-1,+14155550001,\"Ann, \"\"A\"\"\nLee\"\r\nuser-2,,\r\n";
     let ndjson = concat!(
         r#"{"qaid":"user-1","ids":{"MOBILE":["+14155550001"]},"tags":{"name":"Ann, \"A\"\nLee"}}"#,
         "\n",
@@ -109,7 +114,8 @@ async fn a_user_met_again_in_another_segment_is_a_recipient() {
 
 #[tokio::test]
 async fn long_records_make_small_chunks() {
-    let line = |user| format!("{{\"qaid\":\"user-{user}\",\"tags\":{{\"essay\":\"{}\"}}}}\n", "x".repeat(60_000));
+    let line =
+        |user| format!("{{\"qaid\":\"user-{user}\",\"tags\":{{\"essay\":\"{}\"}}}}\n", "x".repeat(60_000));
     let file: String = (0..300).map(line).collect();
     let world = world(&[file.into_bytes()]).await;
     assert_eq!(world.work(0).await, Outcome::Ended);

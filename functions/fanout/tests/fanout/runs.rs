@@ -69,9 +69,10 @@ async fn near_its_end_an_invocation_hands_over() {
             let mut ports = world.ports.clone();
             let began = START.0 + round * 1_000_000;
             // So many looks at the clock that a few segments fit in one invocation.
-            ports.clock = Arc::new(Ticking { now: AtomicU64::new(began), step: 1_000 });
+            ports.clock = Arc::new(Ticking { now: AtomicU64::new(began), step: 2_000 });
             let message = Message { run: world.run, part: 0 };
-            outcomes.push(work(&ports, message, fanhook_core::time::Millis(began) + 20 * SECOND).await.unwrap());
+            outcomes
+                .push(work(&ports, message, fanhook_core::time::Millis(began) + 20 * SECOND).await.unwrap());
             if *outcomes.last().unwrap() == Outcome::Ended {
                 break;
             }

@@ -26,7 +26,7 @@ use fanhook_store::{
     StoreResult, chunks, keys,
     memory::{MemoryObjects, MemoryQueue, MemoryTable},
     parts::{self, Part},
-    ports::{Objects, Table},
+    ports::Objects,
     runs::{self, Idempotency, Run, Transition},
     segments,
 };
@@ -129,7 +129,7 @@ impl World {
         let uploads: Vec<UploadId> = (0..files as u128).map(upload).collect();
         let push_content =
             serde_json::json!({"id_types": ["MOBILE"], "id_policy": if all { "all" } else { "first" }});
-        let content = serde_json::json!({"url": "https://crm.example.com/", "body": {"kind": "list"}});
+        let content = serde_json::json!({"url": "https://crm.example.com/", "body": {"kind": "none"}});
         let pinned = Pinned {
             run: self.run,
             origin: self.run,
@@ -144,8 +144,10 @@ impl World {
             sources: Vec::new(),
             uploads: uploads.clone(),
         };
-        let parts: Vec<Part> =
-            (0..).zip(uploads).map(|(number, upload)| Part::new(self.run, number, upload, run.expires)).collect();
+        let parts: Vec<Part> = (0..)
+            .zip(uploads)
+            .map(|(number, upload)| Part::new(self.run, number, upload, run.expires))
+            .collect();
         let idempotency = Idempotency { key: "k".to_owned(), request: "r".to_owned() };
         let due = START + 120 * SECOND;
         runs::start(&*self.ledger, &run, &pinned, &parts, &idempotency, due).await.unwrap();
@@ -185,7 +187,11 @@ impl World {
             lines.push(String::from_utf8(bytes.to_vec()).unwrap().lines().map(str::to_owned).collect());
         }
         let beyond = ChunkId { run: self.run, part, chunk: commit.chunks };
-        assert_eq!(chunks::get(&*self.ledger, &beyond).await.unwrap(), None, "no row is beyond the commit point");
+        assert_eq!(
+            chunks::get(&*self.ledger, &beyond).await.unwrap(),
+            None,
+            "no row is beyond the commit point"
+        );
         let recipients: usize = lines.iter().map(Vec::len).sum();
         assert_eq!(recipients as u64, commit.recipients);
         lines
@@ -199,7 +205,11 @@ impl World {
 
     /// Numbers of the released chunks of a part, in the order of their messages.
     pub(crate) fn released(&self, part: u16) -> Vec<u32> {
-        let ids = self.deliver.waiting().into_iter().map(|message| serde_json::from_str::<ChunkId>(&message.body).unwrap());
+        let ids = self
+            .deliver
+            .waiting()
+            .into_iter()
+            .map(|message| serde_json::from_str::<ChunkId>(&message.body).unwrap());
         ids.filter(|id| id.part == part).map(|id| id.chunk).collect()
     }
 
@@ -224,7 +234,8 @@ pub(crate) fn list(users: std::ops::Range<usize>) -> Vec<u8> {
 
 /// A user with an ID a line, so that policy `all` needs no profile.
 pub(crate) fn with_ids(users: std::ops::Range<usize>) -> Vec<u8> {
-    let line = |user| format!("{{\"qaid\":\"user-{user}\",\"ids\":{{\"MOBILE\":[\"+1415555{user:04}\"]}}}}\n");
+    let line =
+        |user| format!("{{\"qaid\":\"user-{user}\",\"ids\":{{\"MOBILE\":[\"+1415555{user:04}\"]}}}}\n");
     users.map(line).collect::<String>().into_bytes()
 }
 
