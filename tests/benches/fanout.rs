@@ -103,7 +103,7 @@ fn write_files(small: &Path, large: &Path) {
         let (points, name) = (user * 31 % 10_000, user * 2_654_435_761 % 100_000_000);
         writeln!(
             gzip,
-            r#"{{"qaid":"qa-{user:012}","ids":{{"MOBILE":["+86{mobile}"]}},"tags":{{"name":"Member {name:08}","points":"{points:06}"}}}}"#
+            r#"{{"qaid":"qa-{user:012}","ids":{{"MOBILE":["+86{mobile}"]}},"tags":{{"name":"Member {name:010}","points":"{points:09}"}}}}"#
         )
         .expect("a line");
     }

@@ -15,11 +15,14 @@ fn main() {
     let (render_ns, minijinja_ns) = render::render_bench();
     println!("render: {render_ns:.0} ns a body, minijinja {minijinja_ns:.0} ns");
     let fanout = fanout::fanout_bench();
-    println!("{fanout:?}");
+    let (lines, ratio) = (fanout.lines_per_cpu_s, fanout.memory_ratio);
+    println!("fan-out: {lines:.0} lines a CPU second; ten times the lines, {ratio:.2} times the memory");
     let deliver = deliver::deliver_bench();
-    println!("{deliver:?}");
+    let (bare, whole) = (deliver.reqwest_cpu_us, deliver.deliver_cpu_us);
+    println!("reqwest: {bare:.1} µs of CPU a request, {:.0} requests/s", deliver.reqwest_per_s);
+    println!("deliver: {whole:.1} µs of CPU a request, {:.0} requests/s", deliver.deliver_per_s);
     let cold_start_ms = cold_start::cold_start_bench();
-    println!("cold start: {cold_start_ms:?} ms");
+    println!("cold starts: {cold_start_ms:?} ms");
     println!(
         "{}",
         serde_json::json!({
