@@ -82,7 +82,7 @@ fn text(value: &str) -> StoreResult<HeaderValue> {
     HeaderValue::from_str(value).map_err(corrupt)
 }
 
-fn corrupt(error: impl ToString) -> StoreError {
+fn corrupt(error: impl std::fmt::Display) -> StoreError {
     StoreError::corrupt(WHAT, error)
 }
 
