@@ -144,7 +144,7 @@ async fn post(client: &reqwest::Client, url: &str, body: &str) -> Round {
     for worker in workers {
         worker.await.expect("no worker panics");
     }
-    Round { cpu: usage::cpu() - cpu, time: time.elapsed() }
+    Round { cpu: usage::cpu().saturating_sub(cpu), time: time.elapsed() }
 }
 
 /// A run whose chunks wait to be delivered.
@@ -215,7 +215,7 @@ impl World {
         let records = self.chunks.iter().map(|&message| Record { message, receives: 1 }).collect();
         let (cpu, time) = (usage::cpu(), Instant::now());
         let fates = deliver(&self.ports, records, SystemClock.now() + Duration::from_secs(90)).await;
-        let round = Round { cpu: usage::cpu() - cpu, time: time.elapsed() };
+        let round = Round { cpu: usage::cpu().saturating_sub(cpu), time: time.elapsed() };
         assert!(fates.iter().all(|fate| *fate == Fate::Done));
         let counted =
             fanhook_store::counters::read(&*self.ports.ledger, self.chunks[0].run).await.expect("counters");

@@ -88,7 +88,10 @@ struct Reported {
 impl Report {
     pub(crate) fn add(&mut self, row: &BadRow) {
         // Writing a number and a text to memory cannot fail.
-        drop(serde_json::to_writer(&mut self.0, &Reported { line: row.line, reason: row.reason.to_string() }));
+        drop(serde_json::to_writer(
+            &mut self.0,
+            &Reported { line: row.line, reason: row.reason.to_string() },
+        ));
         self.0.push(b'\n');
     }
 
@@ -118,6 +121,7 @@ pub(crate) async fn commit(
     counts.outdated += outdated;
     (counts.lines, counts.bad_rows) = (at.counts.lines, at.counts.bad);
     (counts.blanks, counts.headers) = (at.counts.blank, at.counts.header);
-    upload.position = Some(serde_json::to_string(&at).map_err(|error| StoreError::corrupt("position", error))?);
+    upload.position =
+        Some(serde_json::to_string(&at).map_err(|error| StoreError::corrupt("position", error))?);
     uploads::save(ledger, upload).await.map(|_| ())
 }

@@ -113,7 +113,8 @@ async fn read(ports: &Ports, upload: &mut Upload, stop: Millis) -> StoreResult<E
         Ok(opened) => opened,
         Err(error) => return Ok(Ending::Failed(error.into())),
     };
-    let stream = Stream { objects: ports.objects.as_ref(), key: upload.key(), etag: upload.etag.clone(), offset };
+    let stream =
+        Stream { objects: ports.objects.as_ref(), key: upload.key(), etag: upload.etag.clone(), offset };
     let (room, pieces) = channel(1);
     tokio::join!(stream.fetch(room), rows(ports, upload, reader, pieces, stop)).1
 }
@@ -124,7 +125,8 @@ fn reader(upload: &Upload, types: Vec<IdTypeCode>) -> StoreResult<Result<(Reader
     let Some(position) = &upload.position else {
         return Ok(Ok((Reader::new(kind, types, limits), 0)));
     };
-    let commit: Commit = serde_json::from_str(position).map_err(|error| StoreError::corrupt("position", error))?;
+    let commit: Commit =
+        serde_json::from_str(position).map_err(|error| StoreError::corrupt("position", error))?;
     // A compressed stream has no middle.
     let plain = upload.etag.is_some() && commit.compression == Some(Compression::Plain);
     let (start, offset) = if plain { (Start::Offset, commit.offset) } else { (Start::Beginning, 0) };
@@ -162,7 +164,9 @@ async fn rows(
                 match reader.read() {
                     Ok(Item::Record(record)) => {
                         let said = plan::said(&record, otherwise);
-                        updates.begin(said.ok_or_else(|| StoreError::corrupt("record", "it was not checked"))?).await?;
+                        updates
+                            .begin(said.ok_or_else(|| StoreError::corrupt("record", "it was not checked"))?)
+                            .await?;
                     }
                     Ok(Item::Bad(row)) => report.add(&row),
                     Ok(Item::Starved) => break,

@@ -43,7 +43,11 @@ pub struct Ports {
 ///
 /// # Errors
 /// The batch can't be answered record by record.
-pub async fn handle(ports: &Ports, event: SqsEvent, deadline: Millis) -> Result<SqsBatchResponse, BatchError> {
+pub async fn handle(
+    ports: &Ports,
+    event: SqsEvent,
+    deadline: Millis,
+) -> Result<SqsBatchResponse, BatchError> {
     let handle = async |record: Record<parse::Message>| {
         for file in record.message.files() {
             let Some(file) = file else {

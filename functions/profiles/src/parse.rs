@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn an_object_under_our_prefix_is_a_file_and_another_is_none() {
-        let record = |key: &str| format!(r#"{{"eventName":"ObjectCreated:Put","s3":{{"object":{{"key":"{key}","size":1}}}}}}"#);
+        let record = |key: &str| {
+            format!(r#"{{"eventName":"ObjectCreated:Put","s3":{{"object":{{"key":"{key}","size":1}}}}}}"#)
+        };
         let body = format!(
             r#"{{"Records":[{},{},{}]}}"#,
             record(&format!("profiles/acme/{UPLOAD}")),

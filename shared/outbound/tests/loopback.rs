@@ -186,7 +186,7 @@ async fn of_an_answer_without_end_only_the_beginning_is_read() {
     let endpoint = Endpoint::start(move |mut stream, _| {
         read_request(&mut stream);
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-        while let Ok(bytes) = stream.write(&[b'x'; 65536]) {
+        while let Ok(bytes) = stream.write(&[b'x'; 4096]) {
             count.fetch_add(bytes, Ordering::SeqCst);
         }
     });

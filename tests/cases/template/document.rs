@@ -1,4 +1,5 @@
 //! template.yaml as data.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 

@@ -46,10 +46,9 @@ impl Faulty {
         }
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         match number.cmp(&self.at) {
-            std::cmp::Ordering::Less => Fault::None,
             std::cmp::Ordering::Equal => self.fault,
             std::cmp::Ordering::Greater if self.deadly => Fault::Before,
-            std::cmp::Ordering::Greater => Fault::None,
+            std::cmp::Ordering::Less | std::cmp::Ordering::Greater => Fault::None,
         }
     }
 }

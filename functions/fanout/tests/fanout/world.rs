@@ -229,7 +229,7 @@ impl World {
 
 /// A QAID a line, numbered.
 pub(crate) fn list(users: std::ops::Range<usize>) -> Vec<u8> {
-    users.map(|user| format!("user-{user}\n")).collect::<String>().into_bytes()
+    users.map(|user| format!("user-{user}\n")).collect::<Vec<_>>().concat().into_bytes()
 }
 
 /// A user with an ID a line, so that policy `all` needs no profile.

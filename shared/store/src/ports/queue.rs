@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::StoreResult;
 
 /// Longest delay of a message.
-pub const MAX_DELAY: Duration = Duration::from_secs(900);
+pub const MAX_DELAY: Duration = Duration::from_mins(15);
 
 /// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
