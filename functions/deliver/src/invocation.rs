@@ -2,7 +2,11 @@
 
 use fanhook_core::{chunk::ChunkId, time::Millis};
 use fanhook_lambda::sqs::{Fate, caught};
-use futures_util::future::{self, Either};
+use futures_util::{
+    StreamExt,
+    future::{self, Either},
+    stream::FuturesOrdered,
+};
 use tokio::sync::Semaphore;
 
 use crate::{Ports, REQUESTS, apply, control::Control, plan::Window};
@@ -29,8 +33,9 @@ pub(crate) async fn run(ports: &Ports, ids: &[ChunkId], deadline: Millis) -> Vec
     };
     let window = Window::new(deadline, ports.times);
     let invocation = Invocation { ports, control, permits: Semaphore::new(REQUESTS), window };
-    let chunks = ids.iter().map(|id| caught(apply::chunk(&invocation, *id)));
-    let chunks = std::pin::pin!(future::join_all(chunks));
+    // In a set that polls only those that were woken.
+    let chunks: FuturesOrdered<_> = ids.iter().map(|id| caught(apply::chunk(&invocation, *id))).collect();
+    let chunks = std::pin::pin!(chunks.collect::<Vec<_>>());
     let follow = std::pin::pin!(invocation.control.follow());
     match future::select(chunks, follow).await {
         // A worker that panicked still holds its lease, which runs out.

@@ -1,6 +1,9 @@
 //! A chunk's recipients, read from its lines, and the profiles that they need.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use fanhook_core::{chunk::States, id::Qaid, identity::Profile, recipient::Recipient};
 use fanhook_store::{
@@ -37,7 +40,10 @@ impl<'a> Recipients<'a> {
     /// Reads the profiles of those who need more than stands inline.
     pub(crate) async fn fetch(&mut self, job: &Job, table: &dyn Table) -> StoreResult<()> {
         let needing = self.parsed.iter().flatten().filter(|recipient| needs_profile(job, recipient));
-        let qaids: Vec<Qaid> = needing.filter_map(|recipient| recipient.qaid.as_str().parse().ok()).collect();
+        // Under policy `all` a user stands in several lines; a batch holds no key twice.
+        let qaids: HashSet<Qaid> =
+            needing.filter_map(|recipient| recipient.qaid.as_str().parse().ok()).collect();
+        let qaids: Vec<Qaid> = qaids.into_iter().collect();
         let batches =
             qaids.chunks(BATCH).map(|batch| profiles::get_many(table, &job.pinned.workspace, batch));
         let found: Vec<Vec<(Qaid, Profile)>> =
@@ -58,13 +64,11 @@ impl<'a> Recipients<'a> {
 
     /// The user at `index`, whatever its state; empty where the line can't be read.
     pub(crate) fn qaid(&self, index: usize) -> Cow<'_, str> {
-        match self.get(index) {
-            Some(recipient) => recipient.qaid.as_str().into(),
-            None => {
-                let recipient = self.lines.get(index).and_then(|line| Recipient::parse(line).ok());
-                recipient.map(|recipient| recipient.qaid.0).unwrap_or_default()
-            }
+        if let Some(recipient) = self.get(index) {
+            return recipient.qaid.as_str().into();
         }
+        let recipient = self.lines.get(index).and_then(|line| Recipient::parse(line).ok());
+        recipient.map(|recipient| recipient.qaid.0).unwrap_or_default()
     }
 }
 

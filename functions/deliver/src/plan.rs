@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runs_expiry_and_the_policys_end_each_have_their_reason() {
+    fn the_expiry_of_the_run_and_the_end_of_the_policy_each_have_their_reason() {
         let failed = Attempt::Answered { status: 500 };
         let end = |policy, run: Option<u64>| End {
             policy: NOW + Duration::from_secs(policy),

@@ -65,12 +65,11 @@ impl<'a> Preparer<'a> {
     ) -> Result<Prepared, Reason> {
         let job = self.job;
         let merged = profile.map(|profile| profile.merged(&job.pinned.sources));
-        let (id_type, id): (&str, Cow<'_, str>) = match &recipient.id {
-            Some(chosen) => (chosen.id_type.as_str(), chosen.value.as_str().into()),
-            None => {
-                let sent = job.chooser.first(&recipient.ids(), merged.as_ref()).ok_or(Reason::NoId)?;
-                (sent.id_type.as_str(), sent.value)
-            }
+        let (id_type, id): (&str, Cow<'_, str>) = if let Some(chosen) = &recipient.id {
+            (chosen.id_type.as_str(), chosen.value.as_str().into())
+        } else {
+            let sent = job.chooser.first(&recipient.ids(), merged.as_ref()).ok_or(Reason::NoId)?;
+            (sent.id_type.as_str(), sent.value)
         };
         let stored = |name: &str| merged.as_ref().and_then(|profile| profile.tag(name));
         let inline = |name: &str| recipient.tag(name).filter(|value| !value.is_empty());

@@ -33,6 +33,8 @@ use crate::{
 const LATE_MINUTES: u64 = 5;
 /// Entries that are worked on at a time.
 const AT_A_TIME: usize = 32;
+/// When an entry whose work failed is looked at again.
+const SET_BACK: Duration = Duration::from_mins(1);
 /// Rows of one batch read.
 const BATCH: usize = 100;
 
@@ -76,11 +78,13 @@ pub struct Summary {
     pub parked: u64,
     /// Runs that are over now.
     pub over: u64,
-    /// Entries whose work failed; they stay where they are.
+    /// Entries whose work failed; they are looked at again a minute later.
+    pub set_back: u64,
+    /// Entries whose work failed and that could not be moved; they stay where they are.
     pub failed: u64,
 }
 
-/// Looks at everything that is due, until the deadline. What fails is logged, stays due and hinders nothing else.
+/// Looks at everything that is due, until the deadline. What fails is logged, looked at again later and hinders nothing else.
 ///
 /// An error means that the buckets themselves could not be read.
 pub async fn dispatch(ports: &Ports, deadline: Millis) -> StoreResult<Summary> {
@@ -88,21 +92,19 @@ pub async fn dispatch(ports: &Ports, deadline: Millis) -> StoreResult<Summary> {
     let now = ports.clock.now();
     let ledger = ports.ledger.as_ref();
     let first = due::cursor(ledger).await?.unwrap_or(now.minute().saturating_sub(LATE_MINUTES));
-    let mut summary = Summary::default();
+    let (mut summary, mut drained) = (Summary::default(), true);
     for minute in first..=now.minute() {
-        if invocation.is_ending() {
-            return Ok(summary);
-        }
         let failed = summary.failed;
         for shard in 0..keys::DUE_SHARDS {
             invocation.bucket(minute, shard, now, &mut summary).await?;
         }
-        let drained = summary.failed == failed && !invocation.is_ending();
-        if !drained {
-            return Ok(summary);
+        if invocation.is_ending() {
+            break;
         }
+        // What failed and could not even be moved holds the cursor, not the minutes behind it.
+        drained &= summary.failed == failed;
         let next = (minute + 1).min(now.minute().saturating_sub(LATE_MINUTES));
-        if next > first {
+        if drained && next > first {
             due::set_cursor(ledger, next).await?;
         }
     }
@@ -155,12 +157,21 @@ impl Invocation<'_> {
         Ok(run)
     }
 
-    /// One batch of chunks' entries: read together, filed together, sent together.
+    /// One batch of chunks' entries: read together, filed together, sent together; one by one where that fails, since one row's fault
+    /// must not be its neighbours'.
     async fn chunks(&self, entries: &[Due], now: Millis) -> Summary {
         let mut summary = Summary::default();
-        if let Err(error) = self.try_chunks(entries, now, &mut summary).await {
-            log_failure("chunks", &error);
-            summary = Summary { failed: entries.len() as u64, ..Summary::default() };
+        let Err(error) = self.try_chunks(entries, now, &mut summary).await else { return summary };
+        log_failure("chunks", &error);
+        let mut summary = Summary::default();
+        for entry in entries {
+            let entry = std::slice::from_ref(entry);
+            let mut single = Summary::default();
+            if let Err(error) = self.try_chunks(entry, now, &mut single).await {
+                log_failure("chunk", &error);
+                single = self.set_back(entry, now).await;
+            }
+            summary.add(single);
         }
         summary
     }
@@ -227,10 +238,23 @@ impl Invocation<'_> {
             Subject::Part(run, part) => self.look_at_part(entry, run, part, now).await,
             Subject::Chunk(_) => Ok(Summary::default()),
         };
-        done.unwrap_or_else(|error| {
-            log_failure("entry", &error);
-            Summary { failed: 1, ..Summary::default() }
-        })
+        match done {
+            Ok(summary) => summary,
+            Err(error) => {
+                log_failure("entry", &error);
+                self.set_back(std::slice::from_ref(entry), now).await
+            }
+        }
+    }
+
+    /// Moves entries whose work failed out of the way of others, to be looked at again.
+    async fn set_back(&self, entries: &[Due], now: Millis) -> Summary {
+        let later: Vec<Due> = entries.iter().map(|entry| Due { at: now + SET_BACK, ..*entry }).collect();
+        let count = entries.len() as u64;
+        match self.refile(&later, entries, Vec::new(), self.ports.deliver.as_ref()).await {
+            Ok(()) => Summary { set_back: count, ..Summary::default() },
+            Err(_) => Summary { failed: count, ..Summary::default() },
+        }
     }
 
     async fn look_at_part(
@@ -283,6 +307,9 @@ impl Invocation<'_> {
             summary.closed += close::walk(self.ports, &run, self.deadline).await?;
         }
         let (parts, counted) = (parts::list(ledger, id).await?, counters::read(ledger, id).await?);
+        if let Some(change) = plan::failure(&run, &parts, now) {
+            run = self.change(&run, &change).await?;
+        }
         if let Some(change) = plan::completion(&run, &parts, &counted, now) {
             run = self.change(&run, &change).await?;
         }
@@ -316,6 +343,7 @@ impl Summary {
         self.closed += other.closed;
         self.parked += other.parked;
         self.over += other.over;
+        self.set_back += other.set_back;
         self.failed += other.failed;
     }
 }

@@ -101,6 +101,17 @@ pub fn expiry(run: &Run, now: Millis) -> Option<Transition> {
     expired.then(|| Transition { closing: Some(Closing::Expired), ..Transition::to(RunState::Closing) })
 }
 
+/// A part failed, and whoever worked it died before its run was told.
+pub fn failure(run: &Run, parts: &[Part], now: Millis) -> Option<Transition> {
+    let open = matches!(run.state, RunState::Starting | RunState::Running | RunState::Paused);
+    let failed = parts.iter().find(|part| part.state == PartState::Failed)?;
+    open.then(|| Transition {
+        failure: failed.failure.clone(),
+        ended: Some(now),
+        ..Transition::to(RunState::Failed)
+    })
+}
+
 /// A run is over when all its parts are at their end or stopped, and its counters' sum is the recipients written.
 pub fn completion(run: &Run, parts: &[Part], counted: &Counted, now: Millis) -> Option<Transition> {
     let settled = parts.iter().all(|part| match part.state {
@@ -233,6 +244,18 @@ mod tests {
             assert_eq!(over(&closing, &part, &counted), Some(RunState::Cancelled));
         }
         assert_eq!(over(&running, &part, &counted), None);
+    }
+
+    #[test]
+    fn a_failed_part_fails_its_run() {
+        let mut part = Part::new(run(RunState::Running).id, 0, UploadId::new(uuid::Uuid::nil()), 0);
+        assert_eq!(failure(&run(RunState::Running), std::slice::from_ref(&part), NOW), None);
+        part.state = PartState::Failed;
+        part.failure = Some("it is truncated".to_owned());
+        let change = failure(&run(RunState::Paused), std::slice::from_ref(&part), NOW);
+        let told = change.map(|change| (change.to, change.failure));
+        assert_eq!(told, Some((RunState::Failed, Some("it is truncated".to_owned()))));
+        assert_eq!(failure(&run(RunState::Closing), &[part], NOW), None);
     }
 
     #[test]

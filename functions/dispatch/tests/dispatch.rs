@@ -380,3 +380,52 @@ async fn an_open_parts_worker_is_woken_up_again() {
         world.fanout.take(Millis(u64::MAX)).into_iter().map(|message| message.body).collect();
     assert_eq!(bodies, [format!("{{\"run\":\"{}\",\"part\":1}}", run.id)]);
 }
+
+#[tokio::test]
+async fn an_entry_whose_work_always_fails_hinders_no_other() {
+    let world = world();
+    let (broken, _) = world.running(1, None, None).await;
+    let mut item = world.table.get(&keys::run(broken.id)).await.unwrap().unwrap();
+    item.remove("state");
+    world.table.write(fanhook_store::ports::Write::Put(item), None).await.unwrap();
+    let looked = world.minutes(2).await;
+    assert_eq!((looked.set_back, looked.released), (2, 0));
+    let (healthy, chunks) = world.running(2, None, None).await;
+    world.minutes(3).await;
+    assert_eq!(world.delivered(), 2);
+    world.settle_all(&chunks, Reason::Delivered).await;
+    world.minutes(20).await;
+    assert_eq!(world.state(&healthy).await, RunState::Finished);
+}
+
+#[tokio::test]
+async fn users_who_wait_for_a_retry_hold_no_others_back() {
+    let world = world();
+    let (_, chunks) = world.running(10, Some(20), None).await;
+    assert_eq!(world.minutes(2).await.released, 3);
+    for id in &chunks[..3] {
+        let now = world.clock.now();
+        let claim = chunks::claim(&*world.table, id, Purpose::Deliver, "w", now, now + 95 * SECOND);
+        let Claim::Won(mut chunk) = claim.await.unwrap() else { panic!("nobody holds {id:?}") };
+        chunk.states.finish(0, Reason::Delivered);
+        chunk.states.tried(1);
+        let later = now + 3600 * SECOND;
+        assert_eq!(chunks::settle(&*world.table, &chunk, later, None).await.unwrap(), Fenced::Held);
+    }
+    assert_eq!(world.minutes(1).await.released, 3);
+}
+
+#[tokio::test]
+async fn a_resume_goes_on_beyond_what_was_delivered_at_once() {
+    let world = world();
+    let (run, chunks) = world.running(12, Some(20), None).await;
+    for delivered in chunks[..9].chunks(3) {
+        world.minutes(2).await;
+        world.settle_all(delivered, Reason::Delivered).await;
+    }
+    let paused = change(&world, &run, Transition::to(RunState::Paused)).await;
+    let part = parts::get(&*world.table, run.id, 0).await.unwrap().unwrap();
+    parts::set_released(&*world.table, &part, part.released, 0).await.unwrap();
+    change(&world, &paused, Transition::to(RunState::Running)).await;
+    assert_eq!(world.minutes(1).await.released, 12);
+}

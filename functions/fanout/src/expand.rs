@@ -1,6 +1,6 @@
 //! Policy `all`: a recipient for each ID of a user, by the profiles as they are when the file is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fanhook_core::{
     id::{Qaid, SourceName, WorkspaceId},
@@ -60,7 +60,8 @@ impl Expansion {
         users: &[Recipient<'_>],
     ) -> StoreResult<HashMap<String, Profile>> {
         let needed = users.iter().filter(|user| self.chooser.needs_profile(user.ids()));
-        let qaids = needed.filter_map(|user| user.qaid.as_str().parse().ok()).collect::<Vec<Qaid>>();
+        let qaids: HashSet<Qaid> = needed.filter_map(|user| user.qaid.as_str().parse().ok()).collect();
+        let qaids: Vec<Qaid> = qaids.into_iter().collect();
         let found = profiles::get_many(table, &self.workspace, &qaids).await?;
         Ok(found.into_iter().map(|(qaid, profile)| (qaid.into(), profile)).collect())
     }

@@ -119,6 +119,11 @@ impl States {
         self.pending().count()
     }
 
+    /// Number of recipients that are pending and were never tried.
+    pub fn untried_len(&self) -> usize {
+        memchr::memchr_iter(0, &self.0).count()
+    }
+
     /// One more try of the pending recipient at `index` was used. Answers how many there are now.
     pub fn tried(&mut self, index: usize) -> u8 {
         let byte = &mut self.0[index];

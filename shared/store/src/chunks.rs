@@ -34,8 +34,10 @@ pub struct Chunk {
     pub stalls: u32,
     /// Not to be claimed before.
     pub next_attempt: Millis,
-    /// When it was first claimed.
+    /// When its first request ended.
     pub first_attempt: Option<Millis>,
+    /// Whether every recipient is final or was tried, as the run's counters know it.
+    pub tried: bool,
     /// When the row may be deleted, in seconds of Unix time.
     pub expires: u64,
 }
@@ -54,6 +56,7 @@ impl Chunk {
             stalls: 0,
             next_attempt: Millis(0),
             first_attempt: None,
+            tried: false,
             expires,
         }
     }
@@ -92,6 +95,9 @@ impl Chunk {
         if !self.is_done() {
             set("open", number(1_u64));
         }
+        if self.tried {
+            set("tried", number(1_u64));
+        }
         if let Some(owner) = &self.owner {
             set("owner", text(owner));
         }
@@ -120,6 +126,7 @@ impl Chunk {
             stalls: item.fitting("stalls")?,
             next_attempt: Millis(item.number("next_attempt")?),
             first_attempt: item.maybe_number("first_attempt")?.map(Millis),
+            tried: item.contains_key("tried"),
             expires: item.number("expires")?,
         })
     }
@@ -193,7 +200,7 @@ pub async fn claim(
     now: Millis,
     lease: Millis,
 ) -> StoreResult<Claim> {
-    let update = taking(owner, now, lease);
+    let update = taking(owner, lease);
     let free = when(purpose, now, [Condition::Missing("owner")]);
     let old = match ledger.write(Write::Update(keys::chunk(id), update.clone()), Some(free)).await? {
         Conditional::Done(item) => return Ok(Claim::Won(Box::new(Chunk::read(*id, &item)?))),
@@ -216,12 +223,8 @@ pub async fn claim(
     }
 }
 
-fn taking(owner: &str, now: Millis, lease: Millis) -> Update {
-    Update::default()
-        .set("owner", text(owner))
-        .set("lease", number(lease.0))
-        .with("fence", Change::Add(1))
-        .with("first_attempt", Change::SetIfMissing(number(now.0)))
+fn taking(owner: &str, lease: Millis) -> Update {
+    Update::default().set("owner", text(owner)).set("lease", number(lease.0)).with("fence", Change::Add(1))
 }
 
 fn when(purpose: Purpose, now: Millis, free: impl IntoIterator<Item = Condition>) -> Condition {
@@ -267,16 +270,25 @@ fn ours(chunk: &Chunk) -> Condition {
 
 /// Saves the states of a claimed chunk.
 pub async fn checkpoint(ledger: &dyn Table, chunk: &Chunk) -> StoreResult<Fenced> {
-    let update =
-        Update::default().set("states", binary(chunk.states.as_bytes())).set("stalls", number(0_u64));
-    match ledger.write(Write::Update(keys::chunk(&chunk.id), update), Some(ours(chunk))).await? {
+    match ledger
+        .write(Write::Update(keys::chunk(&chunk.id), saving(chunk, &chunk.states)), Some(ours(chunk)))
+        .await?
+    {
         Conditional::Done(_) => Ok(Fenced::Held),
         Conditional::Failed(_) => Ok(Fenced::Lost),
     }
 }
 
+fn saving(chunk: &Chunk, states: &States) -> Update {
+    let update = Update::default().set("states", binary(states.as_bytes())).set("stalls", number(0_u64));
+    match chunk.first_attempt {
+        Some(first) => update.set("first_attempt", number(first.0)),
+        None => update,
+    }
+}
+
 /// Counts what is newly final and gives the chunk back, in one transaction; `next` is when the pending ones are tried again, and
-/// `due` the entry to write where any is pending.
+/// `sent` when a message for then was sent, for the due entry that is written where any is pending.
 ///
 /// Call it only after the outcome object of this pass was put.
 pub async fn settle(
@@ -287,9 +299,8 @@ pub async fn settle(
 ) -> StoreResult<Fenced> {
     let settled = chunk.states.counted();
     let open = settled.pending_len() > 0;
-    let mut update = Update::default()
-        .set("states", binary(settled.as_bytes()))
-        .set("stalls", number(0_u64))
+    let newly_tried = !chunk.tried && settled.untried_len() == 0;
+    let mut update = saving(chunk, &settled)
         .set("settled", number(chunk.fence))
         .set("pass", number(chunk.pass + 1))
         .set("lease", number(0_u64))
@@ -298,8 +309,11 @@ pub async fn settle(
     if !open {
         update = update.with("open", Change::Remove);
     }
+    if newly_tried {
+        update = update.set("tried", number(1_u64));
+    }
     let mut writes = vec![(Write::Update(keys::chunk(&chunk.id), update), Some(ours(chunk)))];
-    writes.extend(counters::add(chunk, !open).map(|write| (write, None)));
+    writes.extend(counters::add(chunk, newly_tried).map(|write| (write, None)));
     if open {
         let due = Due { subject: Subject::Chunk(chunk.id), at: next, sent };
         writes.push((Write::Put(due.item()), None));

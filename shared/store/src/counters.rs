@@ -1,4 +1,4 @@
-//! A run's counters: recipients by reason and chunks that are done, spread over 16 items.
+//! A run's counters: recipients by reason and chunks that are through, spread over 16 items.
 
 use fanhook_core::{chunk::Totals, id::RunId, outcome::REASONS};
 
@@ -15,16 +15,16 @@ use crate::{
 pub struct Counted {
     /// Final recipients by reason.
     pub totals: Totals,
-    /// Chunks without a pending recipient.
-    pub done_chunks: u64,
+    /// Chunks without a recipient that was never tried: what is left of them waits for retries.
+    pub tried_chunks: u64,
 }
 
 /// The write that counts a chunk's newly final recipients; none where there is nothing to count. Only for a transaction with the chunk's
 /// own row.
-pub(crate) fn add(chunk: &Chunk, done: bool) -> Option<Write> {
+pub(crate) fn add(chunk: &Chunk, tried: bool) -> Option<Write> {
     let (id, totals) = (&chunk.id, chunk.states.uncounted_totals());
     let changes = totals.0.iter().map(|(reason, &count)| (reason.name(), count));
-    let changes = changes.chain(done.then_some(("done_chunks", 1)));
+    let changes = changes.chain(tried.then_some(("tried_chunks", 1)));
     let mut update = Update::default();
     for (name, count) in changes {
         update = update.with(name, Change::Add(i64::try_from(count).unwrap_or(i64::MAX)));
@@ -42,7 +42,7 @@ pub async fn read(ledger: &dyn Table, run: RunId) -> StoreResult<Counted> {
     let keys: Vec<_> = (0..keys::COUNTER_SHARDS).map(|shard| keys::counter(run, shard)).collect();
     let mut counted = Counted::default();
     for item in ledger.get_many(&keys, true).await? {
-        counted.done_chunks += item.maybe_number("done_chunks")?.unwrap_or(0);
+        counted.tried_chunks += item.maybe_number("tried_chunks")?.unwrap_or(0);
         for (reason, _, _, name) in REASONS {
             if let Some(count) = item.maybe_number(name)? {
                 counted.totals.add(reason, count);

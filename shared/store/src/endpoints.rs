@@ -45,10 +45,13 @@ pub async fn get(ledger: &dyn Table, webhook: WebhookId) -> StoreResult<Option<E
     ledger.get(&keys::endpoint(webhook)).await?.map(|item| Endpoint::read(webhook, &item)).transpose()
 }
 
-/// Writes the settings of now, and opens a parked endpoint again.
+/// Writes the settings of now, and opens an endpoint again that was parked or asked to be left alone.
 pub async fn put(ledger: &dyn Table, webhook: WebhookId, settings: &EndpointSettings) -> StoreResult<()> {
     let json = serde_json::to_string(settings).map_err(|error| StoreError::corrupt("endpoint", error))?;
-    let update = Update::default().set("settings", text(json)).with("parked", Change::Remove);
+    let update = Update::default()
+        .set("settings", text(json))
+        .with("parked", Change::Remove)
+        .with("not_before", Change::Remove);
     ledger.write(Write::Update(keys::endpoint(webhook), update), None).await.map(|_| ())
 }
 

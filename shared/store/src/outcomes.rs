@@ -121,11 +121,14 @@ pub async fn put(
 
 /// Puts the object of a pass of which nothing but the reasons is known: every final state that is not counted yet.
 pub async fn put_uncounted(objects: &dyn Objects, run: &Run, chunk: &Chunk, now: Millis) -> StoreResult<()> {
-    let recipients = segments::recipients(objects, &run.workspace, chunk).await?;
+    // What can't be read has an outcome all the same: a run whose segments are gone can be closed.
+    let recipients = match segments::recipients(objects, &run.workspace, chunk).await {
+        Err(StoreError::Corrupt { .. }) => Bytes::new(),
+        read => read?,
+    };
     let all: Vec<&[u8]> = recipients.split_inclusive(|&byte| byte == b'\n').collect();
     let mut lines = Lines::default();
     for (index, reason) in chunk.states.uncounted() {
-        // A line that can't be read has an outcome all the same.
         let recipient = all.get(index).and_then(|line| Recipient::parse(line).ok()).unwrap_or_default();
         let decided_now = matches!(reason, Reason::Cancelled | Reason::Expired);
         let record = Record::new(recipient.qaid.as_str(), reason);

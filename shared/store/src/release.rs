@@ -19,10 +19,13 @@ use crate::{
     runs::Run,
 };
 
-/// Chunks of one run that are outstanding at most where its endpoint has no limit: a million recipients.
+/// Chunks of one run that are released and not yet tried at most where its endpoint has no limit: a million recipients.
 pub const WINDOW: u64 = 2_000;
 
 /// Chunks that one call releases at most.
+const MOST: u64 = 2 * WINDOW;
+
+/// Chunks that one step of a call releases at most.
 const STEP: u32 = 200;
 
 /// Where released chunks go.
@@ -45,10 +48,11 @@ impl Release<'_> {
             return Ok(0);
         }
         let mut parts = parts::list(self.ledger, run.id).await?;
-        let done = counters::read(self.ledger, run.id).await?.done_chunks;
+        let tried = counters::read(self.ledger, run.id).await?.tried_chunks;
         let released: u64 = parts.iter().map(|part| u64::from(part.released)).sum();
         let rate = endpoint.and_then(|endpoint| endpoint.settings.requests_per_second);
-        let mut room = window(rate).saturating_sub(released.saturating_sub(done));
+        // After a resume the cursors are back at the start, and what was tried before costs its worker one look.
+        let mut room = (window(rate) + tried).saturating_sub(released).min(MOST);
         let mut total = 0;
         while room > 0 {
             let mut moved = false;

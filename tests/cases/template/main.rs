@@ -58,6 +58,7 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
             (&["dynamodb:GetItem", "dynamodb:Query"], &["ConfigTable"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["LedgerTable"]),
             (&["s3:GetObject"], &["Bucket/profiles/*"]),
+            (&["s3:ListBucket"], &["Bucket"]),
             (&["s3:PutObject"], &["Bucket/reports/*"]),
         ],
         "fanout" => vec![
@@ -66,12 +67,14 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
             (&ROWS, &["LedgerTable"]),
             (&["dynamodb:BatchGetItem"], &["ProfilesTable"]),
             (&["s3:GetObject"], &["Bucket/audiences/*", "Bucket/segments/*"]),
+            (&["s3:ListBucket"], &["Bucket"]),
             (&["s3:PutObject"], &["Bucket/segments/*", "Bucket/reports/*"]),
         ],
         "dispatch" => vec![
             (&["sqs:SendMessage"], &["FanoutQueue", "DeliverQueue"]),
             (&ROWS, &["LedgerTable"]),
             (&["s3:GetObject"], &["Bucket/segments/*"]),
+            (&["s3:ListBucket"], &["Bucket"]),
             (&["s3:PutObject"], &["Bucket/outcomes/*"]),
         ],
         "deliver" => vec![
@@ -79,6 +82,7 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
             (&ROWS, &["LedgerTable"]),
             (&["dynamodb:BatchGetItem", "dynamodb:GetItem"], &["ProfilesTable"]),
             (&["s3:GetObject"], &["Bucket/segments/*"]),
+            (&["s3:ListBucket"], &["Bucket"]),
             (&["s3:PutObject"], &["Bucket/outcomes/*"]),
             (&["kms:Decrypt"], &["Key"]),
         ],

@@ -33,7 +33,7 @@ use crate::{
     input::Input,
     problem::{Problem, Result},
     pushes, uploads,
-    webhooks::settings,
+    webhooks::{settings, settle},
 };
 
 /// Header that names a start, so that a repeated one is recognised.
@@ -71,8 +71,7 @@ pub(crate) async fn start(
     let webhook = webhook(&member, &push).await?;
     let pinned = pin(&member, &push, &webhook, &input).await?;
     let run = run(&member, &pinned, expires_at);
-    let due =
-        if run.state == RunState::Closing { run.created } else { run.created + member.settings.due_ahead };
+    let due = run.created + member.settings.due_ahead;
     let numbers = (0..).zip(&input.uploads);
     let parts: Vec<Part> =
         numbers.map(|(part, &upload)| Part::new(run.id, part, upload, run.expires)).collect();
@@ -182,7 +181,7 @@ async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
     let current =
         endpoint.is_some_and(|endpoint| endpoint.settings == settings(&webhook, endpoint.settings.updated));
     if !current {
-        endpoints::put(&*caller.ledger, webhook.id, &settings(&webhook, caller.now)).await?;
+        settle(caller, webhook.id).await?;
     }
     Ok(webhook)
 }

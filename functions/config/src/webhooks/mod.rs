@@ -17,7 +17,7 @@ use fanhook_store::{
 use serde::Deserialize;
 use serde_json::json;
 
-pub(crate) use self::endpoint::settings;
+pub(crate) use self::endpoint::{settings, settle};
 use self::{
     signing::{Signature, SigningInput},
     view::WebhookView,

@@ -4,7 +4,7 @@ use fanhook_core::{
     outcome::Reason,
     run::{Closing, RunState},
 };
-use fanhook_lambda::clock::ManualClock;
+use fanhook_lambda::clock::{Clock, ManualClock};
 use fanhook_store::{
     chunks::{self, Chunk, Claim, Purpose},
     due::{self, Due, Subject},
@@ -40,10 +40,11 @@ pub(crate) async fn work(world: &World, run: &str, number: u16, change: impl FnO
     parts::give_back(&*world.ledger, &part).await.unwrap();
 }
 
+/// Whether `dispatch` looks at the run at once.
 async fn is_due(world: &World, run: &str) -> bool {
-    let run = run.parse().unwrap();
-    let entries = due::bucket(&*world.ledger, START.minute(), 0, None).await.unwrap().0;
-    entries.iter().any(|entry: &Due| entry.subject == Subject::Run(run) && entry.at == START)
+    let (run, now) = (run.parse().unwrap(), world.clock.now());
+    let entries = due::bucket(&*world.ledger, now.minute(), 0, None).await.unwrap().0;
+    entries.iter().any(|entry: &Due| entry.subject == Subject::Run(run) && entry.at == now)
 }
 
 const STATES: [RunState; 8] = [
@@ -90,6 +91,7 @@ async fn each_state_allows_what_it_allows_and_the_others_are_told() {
 async fn a_cancelled_run_is_looked_at_at_once() {
     let world = World::new();
     let run = world.run().await;
+    world.clock.advance(Duration::from_mins(5));
     assert!(!is_due(&world, &run).await);
     let answer = world.call("POST", format!("/runs/{run}/cancel")).send().await.ok(200);
     assert_eq!((&answer["state"], &answer["closing"]), (&json!("closing"), &json!("cancelled")));
@@ -121,6 +123,7 @@ async fn a_resumed_run_releases_its_chunks_again() {
     parts::set_released(&*world.ledger, &part(&world, &run, 0).await, 0, 5).await.unwrap();
     world.call("POST", format!("/runs/{run}/pause")).send().await.ok(200);
     assert_eq!(part(&world, &run, 0).await.released, 5);
+    world.clock.advance(Duration::from_mins(5));
     let answer = world.call("POST", format!("/runs/{run}/resume")).send().await.ok(200);
     assert_eq!((&answer["state"], &answer["parts"][0]["released"]), (&json!("running"), &json!(0)));
     assert!(is_due(&world, &run).await);

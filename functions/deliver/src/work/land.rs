@@ -55,6 +55,7 @@ impl Worker<'_> {
     pub(super) fn land(&mut self, landed: Landed<'_>) -> Option<News> {
         let Landed { index, prepared, exchange, .. } = landed;
         let now = self.invocation.ports.clock.now();
+        self.chunk.first_attempt.get_or_insert(now);
         let ends = self.ends();
         let ended = match exchange {
             Some(Exchange::Ended(ended)) => ended,

@@ -137,7 +137,7 @@ impl<'a> Worker<'a> {
 
     fn ends(&self) -> End {
         let retry = self.endpoint.as_ref().map(|endpoint| endpoint.settings.retry).unwrap_or_default();
-        let first = self.chunk.first_attempt.unwrap_or_default();
+        let first = self.chunk.first_attempt.unwrap_or_else(|| self.invocation.ports.clock.now());
         End {
             policy: first + Duration::from_secs(retry.give_up_after_seconds),
             run: self.run.as_ref().and_then(|run| run.expires_at),

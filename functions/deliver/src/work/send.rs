@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fanhook_core::{chunk::State, outcome::Reason, time::Millis};
+use fanhook_core::{chunk::State, outcome::Reason, retry::SCHEDULE, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::caught};
 use fanhook_store::{
     chunks::{self, Fenced},
@@ -47,7 +47,7 @@ impl Worker<'_> {
         let clock = &*invocation.ports.clock;
         let mut flights = FuturesUnordered::new();
         let mut landed = VecDeque::new();
-        let mut waiting: VecDeque<usize> = self.chunk.states.pending().collect();
+        let mut waiting = self.waiting();
         let mut spare = None;
         let mut save_by: Option<BoxFuture<'_, ()>> = None;
         loop {
@@ -128,6 +128,18 @@ impl Worker<'_> {
                 }
             }
         }
+    }
+
+    /// Who is sent to in this pass: those who were never tried come before all others, so that an endpoint which is too slow for a
+    /// whole pass is not asked for the same users over and over.
+    fn waiting(&mut self) -> VecDeque<usize> {
+        let states = &self.chunk.states;
+        let untried = states.untried_len();
+        if untried == 0 || untried == states.pending_len() {
+            return states.pending().collect();
+        }
+        self.next = Some(self.invocation.ports.clock.now() + SCHEDULE[0]);
+        states.pending().filter(|&index| states.get(index) == State::Pending { tries: 0 }).collect()
     }
 
     /// Why no request may start now; none where one may.

@@ -95,12 +95,13 @@ async fn a_claim_tells_why_it_was_refused(table: &dyn Table) {
     assert_eq!(claim(table, &id(), "a", NOW).await, Claim::Unknown);
     let id = made(table, 1).await;
     let mut chunk = won(table, &id, "a", NOW).await;
-    assert_eq!((chunk.fence, chunk.first_attempt, chunk.stalls), (1, Some(NOW), 0));
+    assert_eq!((chunk.fence, chunk.first_attempt, chunk.stalls), (1, None, 0));
     // The SDK's repeat of a claim whose answer was lost.
     assert_eq!(won(table, &id, "a", NOW).await, chunk);
     assert_eq!(claim(table, &id, "b", NOW).await, Claim::Held { until: LEASE });
 
     let later = NOW + 30 * SECOND;
+    chunk.first_attempt = Some(NOW);
     assert_eq!(done(chunks::settle(table, &chunk, later, None).await), Fenced::Held);
     assert_eq!(claim(table, &id, "c", NOW).await, Claim::Early { until: later });
     chunk = won(table, &id, "d", later).await;
@@ -152,19 +153,27 @@ async fn settling_counts_each_recipient_once(table: &dyn Table) {
     let mut chunk = won(table, &id, "a", NOW).await;
     chunk.states.finish(0, Reason::Delivered);
     chunk.states.finish(1, Reason::NoId);
+    chunk.states.tried(2);
     assert_eq!(done(chunks::settle(table, &chunk, NOW, None).await), Fenced::Held);
     // Its answer was lost: the same settle again is recognised and counts nothing.
     assert_eq!(done(chunks::settle(table, &chunk, NOW, None).await), Fenced::Held);
     let counted = done(counters::read(table, id.run).await);
-    assert_eq!((counted.totals.sum(), counted.done_chunks), (2, 0));
+    assert_eq!((counted.totals.sum(), counted.tried_chunks), (2, 0));
 
+    // Counted as tried once, when the last recipient was, and while others are tried again.
     let mut chunk = won(table, &id, "b", NOW).await;
+    assert_eq!(chunk.states.pending().collect::<Vec<_>>(), [2, 3]);
+    chunk.states.tried(3);
+    assert_eq!(done(chunks::settle(table, &chunk, NOW, None).await), Fenced::Held);
+    assert_eq!(done(counters::read(table, id.run).await).tried_chunks, 1);
+
+    let mut chunk = won(table, &id, "c", NOW).await;
     assert_eq!(chunk.states.pending().collect::<Vec<_>>(), [2, 3]);
     chunk.states.finish(2, Reason::Delivered);
     chunk.states.finish(3, Reason::Status);
     assert_eq!(done(chunks::settle(table, &chunk, NOW, None).await), Fenced::Held);
     let counted = done(counters::read(table, id.run).await);
-    assert_eq!((counted.totals.sum(), counted.done_chunks), (4, 1));
+    assert_eq!((counted.totals.sum(), counted.tried_chunks), (4, 1));
     assert_eq!(counted.totals.0.get(&Reason::Delivered), Some(&2));
     assert!(done(chunks::get(table, &id).await).is_some_and(|chunk| chunk.is_done()));
 }
@@ -213,7 +222,15 @@ async fn a_row_is_never_reset_and_stays_under_a_kilobyte(table: &dyn Table) {
     done(chunks::create(table, &[row]).await);
     assert_eq!(done(chunks::get(table, &id).await), Some(chunk.clone()));
 
-    let full = Chunk { fence: u64::MAX, pass: u64::MAX, stalls: MAX_STALLS, next_attempt: LEASE, ..chunk };
+    let full = Chunk {
+        tried: true,
+        first_attempt: Some(LEASE),
+        fence: u64::MAX,
+        pass: u64::MAX,
+        stalls: MAX_STALLS,
+        next_attempt: LEASE,
+        ..chunk
+    };
     let mut item = full.item();
     item.insert("settled".to_owned(), crate::item::number(u64::MAX));
     let size: usize = item.iter().map(|(name, value)| name.len() + value_size(value)).sum();
