@@ -352,6 +352,17 @@ async fn a_worker_may_die_anywhere() {
 }
 
 #[tokio::test]
+async fn two_workers_of_one_file_harm_nothing() {
+    let world = world();
+    let file = world.upload(1, 0, rows(500).as_bytes()).await;
+    let (first, second) = tokio::join!(world.import(&file), world.import(&file));
+    assert_eq!((first, second), (Outcome::Imported, Outcome::Imported));
+    let upload = world.state(&file).await;
+    assert_eq!((upload.state, upload.counts.stored), (UploadState::Imported, 500));
+    assert_eq!(world.tag("user-499", "crm", "n").await.as_deref(), Some("499"));
+}
+
+#[tokio::test]
 async fn an_erased_profile_is_gone() {
     let world = world();
     world.imported(1, 0, "qaid,source,tag.name\nann,crm,Ann\nbob,crm,Bob\n").await;

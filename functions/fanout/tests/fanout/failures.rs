@@ -9,7 +9,7 @@ use fanhook_store::{
 };
 use fanout::Outcome;
 
-use crate::world::{Setting, World, gzip, list, upload, with_ids, workspace, world};
+use crate::world::{SECOND, START, Setting, World, gzip, list, upload, with_ids, workspace, world};
 
 /// Works a part that must fail, and answers the code.
 async fn failing(world: &World, part: u16) -> &'static str {
@@ -67,7 +67,7 @@ async fn a_wrong_header_in_any_file_fails_the_run_before_anything_is_written() {
         } else {
             assert_eq!(outcome, Outcome::Waiting);
             assert_eq!(world.part(worked).await.state, PartState::Open);
-            assert!(world.is_due(worked));
+            assert!(world.is_due(worked, START));
         }
         assert_eq!(world.run().await.state, RunState::Failed);
         let wrong = world.part(u16::try_from(wrong).unwrap()).await;
@@ -99,6 +99,34 @@ async fn broken_off() -> World {
     world
 }
 
+/// A run whose plain file is gone after some segments.
+async fn gone() -> World {
+    let world = Setting::all().run(&[with_ids(0..5_000)]).await;
+    assert_eq!(world.work_shortly(0, START).await, Outcome::HandedOver);
+    world.clock.advance(400 * SECOND);
+    assert!((1..5_000).contains(&world.users(0).await.len()));
+    world.objects.remove(&keys::uploaded("audiences", &workspace(), upload(0)));
+    assert_eq!(failing(&world, 0).await, "file_missing");
+    world
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_while_it_is_read_is_never_mixed() {
+    for (begun, other) in [
+        (with_ids(0..5_000), with_ids(1..5_001)),
+        (with_ids(0..5_000), with_ids(0..5_001)),
+        (gzip(&with_ids(0..9_000)), gzip(&with_ids(1..9_001))),
+    ] {
+        let world = Setting::all().run(&[begun]).await;
+        assert_eq!(world.work_shortly(0, START).await, Outcome::HandedOver);
+        let before = world.users(0).await;
+        world.clock.advance(400 * SECOND);
+        world.put(upload(0), &other).await;
+        assert_eq!(failing(&world, 0).await, "file_replaced");
+        assert_eq!(world.users(0).await, before);
+    }
+}
+
 async fn resume(world: &World, file: &[u8]) {
     world.put(upload(9), file).await;
     let part = world.part(0).await;
@@ -119,14 +147,19 @@ async fn continues(world: &World, file: &[u8]) -> Option<&'static str> {
 async fn a_resume_goes_on_behind_the_commit_point_where_the_beginning_is_the_same() {
     let content = with_ids(0..5_000);
     for file in [gzip(&content), content.clone()] {
-        let world = broken_off().await;
-        assert_eq!(continues(&world, &file).await, None);
-        let chunks = world.chunks(0).await;
-        resume(&world, &file).await;
-        assert_eq!(world.work(0).await, Outcome::Ended);
-        assert_eq!(world.users(0).await.len(), 5_000);
-        assert_eq!(world.chunks(0).await[..chunks.len()], chunks, "chunks that are there stay as they are");
-        assert_eq!(world.part(0).await.failure, None);
+        for world in [broken_off().await, gone().await] {
+            assert_eq!(continues(&world, &file).await, None);
+            let chunks = world.chunks(0).await;
+            resume(&world, &file).await;
+            assert_eq!(world.work(0).await, Outcome::Ended);
+            assert_eq!(world.users(0).await.len(), 5_000);
+            assert_eq!(
+                world.chunks(0).await[..chunks.len()],
+                chunks,
+                "chunks that are there stay as they are"
+            );
+            assert_eq!(world.part(0).await.failure, None);
+        }
     }
 }
 
@@ -134,16 +167,18 @@ async fn a_resume_goes_on_behind_the_commit_point_where_the_beginning_is_the_sam
 async fn a_resume_with_another_beginning_is_refused() {
     let mut first_byte = with_ids(0..5_000);
     first_byte[9] = b'U';
-    for file in [first_byte.clone(), gzip(&first_byte), with_ids(0..3_000), gzip(b""), with_ids(1..5_000)] {
-        let world = broken_off().await;
-        assert_eq!(continues(&world, &file).await, Some("audience_changed"));
-        resume(&world, &file).await;
-        assert_eq!(failing(&world, 0).await, "audience_changed");
-        assert_eq!(world.users(0).await.len(), 4_000);
-        // The file that was refused is not taken for the one that was begun with.
-        resume(&world, &with_ids(0..5_000)).await;
-        assert_eq!(world.work(0).await, Outcome::Ended);
-        assert_eq!(world.users(0).await.len(), 5_000);
+    for file in [first_byte.clone(), gzip(&first_byte), with_ids(0..1_000), gzip(b""), with_ids(1..5_000)] {
+        for world in [broken_off().await, gone().await] {
+            let before = world.users(0).await;
+            assert_eq!(continues(&world, &file).await, Some("audience_changed"));
+            resume(&world, &file).await;
+            assert_eq!(failing(&world, 0).await, "audience_changed");
+            assert_eq!(world.users(0).await, before);
+            // The file that was refused is not taken for the one that was begun with.
+            resume(&world, &with_ids(0..5_000)).await;
+            assert_eq!(world.work(0).await, Outcome::Ended);
+            assert_eq!(world.users(0).await.len(), 5_000);
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a run's state means for its parts, and what is left for whoever goes on.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use fanhook_core::{run::RunState, time::Millis};
+use fanhook_store::{
+    chunks::Fenced,
+    parts::{self, PartClaim, PartState},
+    release::Release,
+};
+use fanout::Outcome;
 
-use fanhook_core::run::RunState;
-use fanhook_store::parts::PartState;
-use fanout::{Outcome, parse::Message, work};
-
-use crate::world::{SECOND, START, Setting, Ticking, gzip, list, with_ids, world};
+use crate::world::{SECOND, START, Setting, gzip, list, with_ids, world};
 
 #[tokio::test]
 async fn the_run_starts_with_the_first_commit_and_the_first_part_alone_releases() {
@@ -46,7 +48,7 @@ async fn a_failed_run_leaves_its_other_parts_open() {
     world.set_state(RunState::Failed).await;
     assert_eq!(world.work(0).await, Outcome::Waiting);
     assert_eq!(world.part(0).await.state, PartState::Open);
-    assert!(world.is_due(0));
+    assert!(world.is_due(0, START));
 }
 
 #[tokio::test]
@@ -65,27 +67,35 @@ async fn near_its_end_an_invocation_hands_over() {
     for file in [with_ids(0..9_000), gzip(&with_ids(0..9_000))] {
         let world = Setting::all().run(&[file]).await;
         let mut outcomes = Vec::new();
-        for round in 0..20_u64 {
-            let mut ports = world.ports.clone();
-            let began = START.0 + round * 1_000_000;
-            // So many looks at the clock that a few segments fit in one invocation.
-            ports.clock = Arc::new(Ticking { now: AtomicU64::new(began), step: 2_000 });
-            let message = Message { run: world.run, part: 0 };
-            outcomes
-                .push(work(&ports, message, fanhook_core::time::Millis(began) + 20 * SECOND).await.unwrap());
-            if *outcomes.last().unwrap() == Outcome::Ended {
+        for round in 0..20 {
+            let began = START + 1_000 * round * SECOND;
+            outcomes.push(world.work_shortly(0, began).await);
+            if outcomes.last() == Some(&Outcome::Ended) {
                 break;
             }
             let part = world.part(0).await;
             assert_eq!((part.state, part.owner), (PartState::Open, None), "the next one finds it free");
-            assert!(world.is_due(0));
-            let sent = world.fanout.take(fanhook_core::time::Millis(u64::MAX));
+            assert!(world.is_due(0, began));
+            let sent = world.fanout.take(Millis(u64::MAX));
             assert_eq!(sent.len(), 1);
             assert_eq!(sent[0].body, format!("{{\"run\":\"{}\",\"part\":0}}", world.run));
         }
         assert!(outcomes.len() > 1, "{outcomes:?}");
         assert_eq!(outcomes.last(), Some(&Outcome::Ended), "{outcomes:?}");
         let expected: Vec<String> = (0..9_000).map(|user| format!("user-{user}")).collect();
-        assert_eq!(world.users(0).await, expected);
+        assert!(world.users(0).await == expected, "other users");
     }
+}
+
+#[tokio::test]
+async fn a_chunk_is_released_when_its_row_is_there() {
+    let world = world(&[list(0..10)]).await;
+    let claim = parts::claim(&*world.ledger, world.run, 0, "me", START, START + SECOND).await.unwrap();
+    let PartClaim::Won(mut part) = claim else { panic!("nobody holds it") };
+    (part.commit.chunks, part.commit.unwritten) = (3, 2);
+    assert_eq!(parts::commit(&*world.ledger, &part).await.unwrap(), Fenced::Held);
+    world.set_state(RunState::Running).await;
+    let release = Release { ledger: &*world.ledger, queue: &*world.deliver, due_ahead: 120 * SECOND };
+    assert_eq!(release.release(&world.run().await, None, START).await.unwrap(), 1);
+    assert_eq!(world.released(0), [0]);
 }

@@ -213,10 +213,20 @@ impl World {
         ids.filter(|id| id.part == part).map(|id| id.chunk).collect()
     }
 
-    /// Whether a due entry for a part is there.
-    pub(crate) fn is_due(&self, part: u16) -> bool {
+    /// Whether a due entry for a part is there that was filed at `since` or later.
+    pub(crate) fn is_due(&self, part: u16, since: Millis) -> bool {
         let subject = format!("part#{}#{part}", self.run);
-        self.ledger.items().iter().any(|item| item["sk"].as_s().is_ok_and(|sk| *sk == subject))
+        let at = (since + self.ports.times.due_ahead).0;
+        let items = self.ledger.items();
+        let mut entries = items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| *sk == subject));
+        entries.any(|entry| entry["at"].as_n().unwrap().parse::<u64>().unwrap() >= at)
+    }
+
+    /// One invocation by a clock that goes on, so that it reaches its end after a few segments.
+    pub(crate) async fn work_shortly(&self, part: u16, began: Millis) -> Outcome {
+        let mut ports = self.ports.clone();
+        ports.clock = Arc::new(Ticking { now: AtomicU64::new(began.0), step: 2_000 });
+        work(&ports, Message { run: self.run, part }, began + 20 * SECOND).await.unwrap()
     }
 
     /// The lines of all reports.
@@ -250,9 +260,9 @@ pub(crate) fn zstd(content: &[u8]) -> Vec<u8> {
 }
 
 /// A clock that goes on by some milliseconds whenever it is looked at.
-pub(crate) struct Ticking {
-    pub(crate) now: AtomicU64,
-    pub(crate) step: u64,
+struct Ticking {
+    now: AtomicU64,
+    step: u64,
 }
 
 impl Clock for Ticking {
