@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use fanhook_core::{
-    audience::{Commit, FileError, Item, Kind, Limits, Reader, Start},
+    audience::{FileError, Kind, Limits, Reader},
     id::IdTypeCode,
 };
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::Sender;
 
 use crate::{
-    StoreError, StoreResult,
+    StoreResult,
     ports::{ObjectError, Objects},
 };
 
@@ -122,45 +122,4 @@ pub async fn check_head(
     }
     // The first record, bad row or end lies behind the header.
     Ok(reader.read().err().map(FileFailure::from))
-}
-
-/// What is wrong with an audience file that is to take the place of one that was read up to `position`, if anything: it must have the
-/// same content up to there.
-///
-/// Reads the file up to there, at about 75 MB a second: where an answer is waited for, the caller sets a time limit.
-pub async fn check_beginning(
-    objects: &dyn Objects,
-    key: &str,
-    position: Option<&str>,
-    types: Vec<IdTypeCode>,
-) -> StoreResult<Option<FileFailure>> {
-    let Some(position) = position else { return check_head(objects, key, types).await };
-    let commit: Commit =
-        serde_json::from_str(position).map_err(|error| StoreError::corrupt("position", error))?;
-    let reader = match Reader::resume(Kind::Audience, types, Limits::default(), &commit, Start::Beginning) {
-        Ok(reader) => reader,
-        Err(error) => return Ok(Some(error.into())),
-    };
-    let (room, pieces) = channel(1);
-    let stream = Stream { objects, key: key.to_owned(), etag: None, offset: 0 };
-    tokio::join!(stream.fetch(room), compare(reader, pieces)).1
-}
-
-async fn compare(
-    mut reader: Reader,
-    mut pieces: Receiver<Result<Piece, ObjectError>>,
-) -> StoreResult<Option<FileFailure>> {
-    loop {
-        match pieces.recv().await {
-            Some(Ok(piece)) => reader.feed(&piece.bytes),
-            Some(Err(error)) => return FileFailure::of(error).map(Some),
-            None => reader.end(),
-        }
-        match reader.read() {
-            Ok(Item::Starved) => {}
-            // Nothing is handed out before the beginning was compared.
-            Ok(Item::Record(_) | Item::Bad(_) | Item::End) => return Ok(None),
-            Err(error) => return Ok(Some(error.into())),
-        }
-    }
 }
