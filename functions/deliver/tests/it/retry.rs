@@ -113,12 +113,28 @@ async fn retry_after_is_honoured_for_the_whole_endpoint() {
 }
 
 #[tokio::test]
+async fn who_failed_before_the_endpoint_asked_to_be_left_alone_waits_as_well() {
+    let world = World::new(Setup { chunks: vec![2], ..Setup::default() }).await;
+    world.endpoint.script(|seen, _| {
+        if seen.body.contains("000\"") {
+            (Duration::from_millis(10), Reply::Status(503))
+        } else {
+            (Duration::from_millis(50), Reply::RetryAfter(429, "60".to_owned()))
+        }
+    });
+    world.invoke().await;
+    assert!(world.chunk(0).await.next_attempt >= START + Duration::from_mins(1));
+}
+
+#[tokio::test]
 async fn retry_after_holds_an_endpoint_no_longer_than_the_policy_lasts() {
     let world = World::new(Setup { give_up_after: 600, ..one() }).await;
     world.endpoint.answer(Reply::RetryAfter(503, "99999999999".to_owned()));
     world.invoke().await;
     let endpoint = endpoints::get(&*world.ledger, world.webhook).await.unwrap().unwrap();
-    assert_eq!(endpoint.not_before, Some(START + Duration::from_mins(10)));
+    // The policy counts from the end of the first request.
+    let first_end = START + Duration::from_millis(50);
+    assert_eq!(endpoint.not_before, Some(first_end + Duration::from_mins(10)));
     world.drive().await;
     world.assert_all(Reason::ExhaustedStatus).await;
     assert_eq!(world.endpoint.seen().len(), 2);
