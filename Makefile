@@ -30,7 +30,7 @@ demo: setup ## Send an audience of 10,000 to a demo receiver, from nothing
 	$(TARGET)/release/demo
 
 test: setup ## Run all tests, those of the deployed system among them
-	cargo test --release --locked --workspace
+	cargo test --release --locked --workspace --no-fail-fast
 
 check: setup ## Format, lints, documentation, spelling, dependencies, licences, template
 	cargo fmt --all --check

@@ -91,7 +91,8 @@ pub async fn dispatch(ports: &Ports, deadline: Millis) -> StoreResult<Summary> {
     let invocation = Invocation { ports, deadline, runs: Mutex::default() };
     let now = ports.clock.now();
     let ledger = ports.ledger.as_ref();
-    let first = due::cursor(ledger).await?.unwrap_or(now.minute().saturating_sub(LATE_MINUTES));
+    let mut cursor = due::cursor(ledger).await?;
+    let first = cursor.unwrap_or(now.minute().saturating_sub(LATE_MINUTES));
     let (mut summary, mut drained) = (Summary::default(), true);
     for minute in first..=now.minute() {
         let failed = summary.failed;
@@ -104,8 +105,10 @@ pub async fn dispatch(ports: &Ports, deadline: Millis) -> StoreResult<Summary> {
         // What failed and could not even be moved holds the cursor, not the minutes behind it.
         drained &= summary.failed == failed;
         let next = (minute + 1).min(now.minute().saturating_sub(LATE_MINUTES));
-        if drained && next > first {
+        // The very first invocation files one too: without it, an outage would be looked back on for minutes only.
+        if drained && Some(next) > cursor {
             due::set_cursor(ledger, next).await?;
+            cursor = Some(next);
         }
     }
     Ok(summary)
