@@ -104,7 +104,7 @@ impl From<StoreError> for Problem {
                 "unavailable",
                 "the request could not be done at the moment; try again",
             ),
-            StoreError::Corrupt { .. } => Self::internal(),
+            StoreError::TooLarge { .. } | StoreError::Corrupt { .. } => Self::internal(),
         }
     }
 }

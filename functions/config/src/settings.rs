@@ -8,6 +8,8 @@ use tracing::Level;
 
 use crate::access::Access;
 
+const DAY: Duration = Duration::from_hours(24);
+
 /// The environment's variables.
 #[derive(Debug)]
 pub struct Environment {
@@ -38,6 +40,8 @@ pub struct Settings {
     pub due_ahead: Duration,
     /// How long a run's rows are kept.
     pub retention: Duration,
+    /// How long a run may last: what it reads and writes must outlive it.
+    pub longest_run: Duration,
     /// Who callers are by their tokens.
     pub access: Access,
 }
@@ -45,6 +49,7 @@ pub struct Settings {
 impl Environment {
     /// Reads all of them.
     pub fn read(env: &mut Env<'_>) -> Self {
+        let (retention, segments) = (env.days("LEDGER_DAYS"), env.days("SEGMENT_DAYS"));
         Self {
             config: env.text("CONFIG_TABLE"),
             ledger: env.text("LEDGER_TABLE"),
@@ -57,7 +62,8 @@ impl Environment {
                     .from_text("ALLOWED_ENDPOINTS", "must be `host:port` entries between commas")
                     .unwrap_or_default(),
                 due_ahead: env.seconds("DUE_AHEAD_SECONDS"),
-                retention: env.days("LEDGER_DAYS"),
+                retention,
+                longest_run: retention.min(segments).saturating_sub(DAY),
                 access: Access {
                     workspaces_claim: env.text("WORKSPACES_CLAIM"),
                     roles_claim: env.text("ROLES_CLAIM"),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use fanhook_core::{
-    identity::Profile,
+    identity::{Merged, Profile},
     outcome::Reason,
     recipient::Recipient,
     signature::Signer,
@@ -71,10 +71,7 @@ impl<'a> Preparer<'a> {
             let sent = job.chooser.first(&recipient.ids(), merged.as_ref()).ok_or(Reason::NoId)?;
             (sent.id_type.as_str(), sent.value)
         };
-        let stored = |name: &str| merged.as_ref().and_then(|profile| profile.tag(name));
-        let inline = |name: &str| recipient.tag(name).filter(|value| !value.is_empty());
-        let tags: Vec<Option<&str>> =
-            job.program.tags().iter().map(|name| inline(name).or_else(|| stored(name))).collect();
+        let tags: Vec<Option<&str>> = tags(job, recipient, merged.as_ref()).collect();
         let delivery = recipient.delivery_id(job.pinned.origin).to_string();
         let values = Values { id: &id, id_type, delivery_id: &delivery, tags: &tags };
         self.rendered.body.reserve(self.body_size);
@@ -116,6 +113,17 @@ impl<'a> Preparer<'a> {
         }
         Ok(own)
     }
+}
+
+/// What is known of a recipient for each of the tags that a request needs: what stands inline beats the profile.
+pub(crate) fn tags<'a>(
+    job: &'a Job,
+    recipient: &'a Recipient<'_>,
+    profile: Option<&'a Merged<'a>>,
+) -> impl Iterator<Item = Option<&'a str>> {
+    let inline = |name: &str| recipient.tag(name).filter(|value| !value.is_empty());
+    let stored = move |name: &str| profile.and_then(|profile| profile.tag(name));
+    job.program.tags().iter().map(move |name| inline(name).or_else(|| stored(name)))
 }
 
 fn text(value: &str) -> Result<HeaderValue, Reason> {

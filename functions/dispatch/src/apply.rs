@@ -338,6 +338,24 @@ impl Invocation<'_> {
 }
 
 impl Summary {
+    /// Writes the invocation's line.
+    pub fn log(&self) {
+        let Self { due, dropped, refiled, sent, released, closed, parked, over, set_back, failed } = *self;
+        tracing::info!(
+            due,
+            dropped,
+            refiled,
+            sent,
+            released,
+            closed,
+            parked,
+            over,
+            set_back,
+            failed,
+            "dispatched"
+        );
+    }
+
     fn add(&mut self, other: Self) {
         self.dropped += other.dropped;
         self.refiled += other.refiled;

@@ -4,13 +4,13 @@ use std::{error::Error, sync::Arc};
 
 use dispatch::{Ports, dispatch, plan::Timing};
 use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run, telemetry};
-use fanhook_store::aws;
+use fanhook_store::{StoreError, aws};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = aws::config().await;
-    let (ports, level) = env::read(|env| {
+    let (ports, stack, level) = env::read(|env| {
         let ports = Ports {
             ledger: Arc::new(aws::DynamoTable::new(&config, env.text("LEDGER_TABLE"))),
             objects: Arc::new(aws::S3Objects::new(&config, env.text("BUCKET"))),
@@ -24,8 +24,14 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             },
             margin: env.seconds("LEASE_MARGIN_SECONDS"),
         };
-        (ports, env.level("LOG_LEVEL"))
+        (ports, env.text("STACK_NAME"), env.level("LOG_LEVEL"))
     })?;
     telemetry::start(level);
-    run(async |_: Value, deadline| dispatch(&ports, deadline).await).await
+    let handle = async |_: Value, deadline| {
+        let summary = dispatch(&ports, deadline).await?;
+        summary.log();
+        telemetry::count(&stack, "ParkedChunks", summary.parked, ports.clock.now());
+        Ok::<_, StoreError>(summary)
+    };
+    run(handle).await
 }

@@ -311,8 +311,8 @@ async fn a_paused_run_rests_and_its_resume_releases_again() {
     world.minutes(20).await;
     assert_eq!(world.delivered(), 0);
 
-    let part = parts::get(&*world.table, run.id, 0).await.unwrap().unwrap();
-    parts::set_released(&*world.table, &part, part.released, 0).await.unwrap();
+    let mut part = parts::get(&*world.table, run.id, 0).await.unwrap().unwrap();
+    parts::set_released(&*world.table, &mut part, 0).await.unwrap();
     change(&world, &paused, Transition::to(RunState::Running)).await;
     assert_eq!(world.minutes(1).await.released, 4);
     assert_eq!(world.delivered(), 4);
@@ -424,8 +424,8 @@ async fn a_resume_goes_on_beyond_what_was_delivered_at_once() {
         world.settle_all(delivered, Reason::Delivered).await;
     }
     let paused = change(&world, &run, Transition::to(RunState::Paused)).await;
-    let part = parts::get(&*world.table, run.id, 0).await.unwrap().unwrap();
-    parts::set_released(&*world.table, &part, part.released, 0).await.unwrap();
+    let mut part = parts::get(&*world.table, run.id, 0).await.unwrap().unwrap();
+    parts::set_released(&*world.table, &mut part, 0).await.unwrap();
     change(&world, &paused, Transition::to(RunState::Running)).await;
     assert_eq!(world.minutes(1).await.released, 12);
 }

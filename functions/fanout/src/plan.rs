@@ -7,7 +7,6 @@ use fanhook_core::{
     chunk::{CHUNKS_PER_SEGMENT, RECIPIENTS_PER_CHUNK},
 };
 use foldhash::fast::FixedState;
-use serde::Serialize;
 
 /// Most bytes of a chunk's lines, but for a chunk of one line: `deliver` holds ten chunks at a time.
 const CHUNK_BYTES: usize = 2 << 20;
@@ -96,12 +95,6 @@ pub struct Packer {
     records: u64,
 }
 
-#[derive(Serialize)]
-struct Reported {
-    line: u64,
-    reason: String,
-}
-
 impl Packer {
     /// A packer of segments of `chunks` chunks. `seed` keeps those who write files from choosing which users' hashes meet.
     pub fn new(chunks: usize, seed: u64) -> Self {
@@ -135,13 +128,7 @@ impl Packer {
     /// Reports a row that can't be read.
     pub fn report(&mut self, row: &BadRow) {
         self.records += 1;
-        let report = &mut self.segment.report;
-        // Writing a number and a text to memory cannot fail.
-        drop(serde_json::to_writer(
-            &mut *report,
-            &Reported { line: row.line, reason: row.reason.to_string() },
-        ));
-        report.push(b'\n');
+        row.write(&mut self.segment.report);
     }
 
     /// Whether the segment is to be written now.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use fanhook_core::{
-    audience::{BadRow, Reader},
+    audience::{BadRow, Reader, Reason},
     id::{Qaid, WorkspaceId},
 };
 use fanhook_store::{
@@ -18,7 +18,6 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use serde::Serialize;
 
 use crate::plan::Said;
 
@@ -29,16 +28,23 @@ const AT_A_TIME: usize = 64;
 pub(crate) struct Updates<'a> {
     profiles: &'a dyn Table,
     workspace: &'a WorkspaceId,
-    under_way: FuturesUnordered<BoxFuture<'a, (Qaid, StoreResult<Put>)>>,
+    under_way: FuturesUnordered<BoxFuture<'a, (Qaid, u64, StoreResult<Put>)>>,
     users: HashSet<Qaid>,
+    done: Done,
+}
+
+/// What became of rows.
+#[derive(Default)]
+pub(crate) struct Done {
     stored: u64,
     outdated: u64,
+    too_large: Vec<BadRow>,
 }
 
 impl<'a> Updates<'a> {
     pub(crate) fn new(profiles: &'a dyn Table, workspace: &'a WorkspaceId) -> Self {
         let (under_way, users) = (FuturesUnordered::new(), HashSet::new());
-        Self { profiles, workspace, under_way, users, stored: 0, outdated: 0 }
+        Self { profiles, workspace, under_way, users, done: Done::default() }
     }
 
     /// Begins an update, as soon as there is room for it.
@@ -50,26 +56,27 @@ impl<'a> Updates<'a> {
         let (profiles, workspace) = (self.profiles, self.workspace);
         let update = async move {
             let put = profiles::put_source(profiles, workspace, &said.qaid, &said.source, &said.what).await;
-            (said.qaid, put)
+            (said.qaid, said.line, put)
         };
         self.under_way.push(update.boxed());
         Ok(())
     }
 
-    /// Waits for all that is under way. Answers how many were stored and how many outdated since the last call.
-    pub(crate) async fn finish(&mut self) -> StoreResult<(u64, u64)> {
+    /// Waits for all that is under way. Answers what became of the rows since the last call.
+    pub(crate) async fn finish(&mut self) -> StoreResult<Done> {
         while !self.users.is_empty() {
             self.one().await?;
         }
-        Ok((std::mem::take(&mut self.stored), std::mem::take(&mut self.outdated)))
+        Ok(std::mem::take(&mut self.done))
     }
 
     async fn one(&mut self) -> StoreResult<()> {
-        let Some((qaid, put)) = self.under_way.next().await else { return Ok(()) };
+        let Some((qaid, line, put)) = self.under_way.next().await else { return Ok(()) };
         self.users.remove(&qaid);
         match put? {
-            Put::Stored => self.stored += 1,
-            Put::Outdated => self.outdated += 1,
+            Put::Stored => self.done.stored += 1,
+            Put::Outdated => self.done.outdated += 1,
+            Put::TooLarge => self.done.too_large.push(BadRow { line, reason: Reason::ProfileTooLarge }),
         }
         Ok(())
     }
@@ -79,20 +86,9 @@ impl<'a> Updates<'a> {
 #[derive(Default)]
 pub(crate) struct Report(Vec<u8>);
 
-#[derive(Serialize)]
-struct Reported {
-    line: u64,
-    reason: String,
-}
-
 impl Report {
     pub(crate) fn add(&mut self, row: &BadRow) {
-        // Writing a number and a text to memory cannot fail.
-        drop(serde_json::to_writer(
-            &mut self.0,
-            &Reported { line: row.line, reason: row.reason.to_string() },
-        ));
-        self.0.push(b'\n');
+        row.write(&mut self.0);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -109,7 +105,8 @@ pub(crate) async fn commit(
     report: &mut Report,
     reader: &mut Reader,
 ) -> StoreResult<()> {
-    let (stored, outdated) = updates.finish().await?;
+    let done = updates.finish().await?;
+    done.too_large.iter().for_each(|row| report.add(row));
     if report.len() > 0 {
         let key = keys::report(&upload.workspace, upload.id, "import", upload.reports);
         objects.put(&key, Bytes::from(std::mem::take(&mut report.0))).await?;
@@ -117,8 +114,9 @@ pub(crate) async fn commit(
     }
     let at = reader.commit();
     let counts = &mut upload.counts;
-    counts.stored += stored;
-    counts.outdated += outdated;
+    counts.stored += done.stored;
+    counts.outdated += done.outdated;
+    counts.too_large += done.too_large.len() as u64;
     (counts.lines, counts.bad_rows) = (at.counts.lines, at.counts.bad);
     (counts.blanks, counts.headers) = (at.counts.blank, at.counts.header);
     upload.position =

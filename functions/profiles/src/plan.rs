@@ -12,6 +12,8 @@ use fanhook_core::{
 /// What one row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
+    /// In which line, from 1.
+    pub line: u64,
     /// Of whom.
     pub qaid: Qaid,
     /// Who says it.
@@ -31,5 +33,5 @@ pub fn said(record: &Record<'_>, otherwise: Millis) -> Option<Said> {
     let tags = record.tags().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let updated = record.updated().unwrap_or(otherwise);
     let (qaid, source) = (record.qaid().parse().ok()?, record.source()?.clone());
-    Some(Said { qaid, source, what: Source { updated, ids, tags } })
+    Some(Said { line: record.line(), qaid, source, what: Source { updated, ids, tags } })
 }

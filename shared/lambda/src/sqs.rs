@@ -1,7 +1,7 @@
 //! SQS batches: one record, one fate. A body is parsed by itself, a panic is its record's alone, and what can't be read goes
 //! back to the queue alone, from where the queue moves it to its dead-letter queue.
 
-use std::{collections::HashSet, panic::AssertUnwindSafe};
+use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use fanhook_core::time::Millis;
@@ -39,14 +39,18 @@ pub enum BatchError {
     Unidentified,
 }
 
-/// Handles each record by itself, all at the same time. What is not done at `stop` is given up and goes back.
+/// Time that is kept for the answer.
+const ANSWERING: Duration = Duration::from_millis(500);
+
+/// Handles each record by itself, all at the same time. What is not done shortly before `deadline`, at which the platform ends the
+/// invocation, is given up and goes back.
 ///
 /// # Errors
 /// The batch can't be answered record by record; nothing was handled.
 pub async fn each<T: DeserializeOwned>(
     event: SqsEvent,
     clock: &dyn Clock,
-    stop: Millis,
+    deadline: Millis,
     handle: impl AsyncFn(Record<T>) -> Fate,
 ) -> Result<SqsBatchResponse, BatchError> {
     let (ids, records) = parse(&event)?;
@@ -54,7 +58,7 @@ pub async fn each<T: DeserializeOwned>(
     let fates = records.into_iter().map(async |record| {
         let Some(record) = record else { return Fate::Retry };
         let work = std::pin::pin!(caught(handle(record)));
-        let end = clock.sleep(stop.since(clock.now()));
+        let end = clock.sleep(deadline.since(clock.now() + ANSWERING));
         match future::select(work, end).await {
             future::Either::Left((fate, _)) => fate.unwrap_or(Fate::Retry),
             future::Either::Right(_) => Fate::Retry,

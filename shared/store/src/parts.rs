@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     StoreResult,
     chunks::Fenced,
-    item::{decode, encode, number, text},
+    item::{Attributes, decode, encode, number, text},
     keys,
     ports::{Change, Condition, Conditional, Item, Message, Query, Table, Update, Write},
     runs::Run,
@@ -90,6 +90,9 @@ pub struct Part {
     pub commit: Commit,
     /// Chunks released so far.
     pub released: u32,
+    /// Counts the moves of that cursor: whoever read it before a resume set it back must not move it on.
+    #[serde(default)]
+    pub releases: u64,
     /// Chunks of a closing run that are known to be done, from the first on.
     #[serde(default)]
     pub closed: u32,
@@ -114,6 +117,7 @@ impl Part {
             fence: 0,
             commit: Commit::default(),
             released: 0,
+            releases: 0,
             closed: 0,
             expires,
         }
@@ -245,15 +249,24 @@ pub async fn give_back(ledger: &dyn Table, part: &Part) -> StoreResult<Fenced> {
     fenced(ledger, part, update).await
 }
 
-/// Moves the release cursor `from` one place `to` another. Lost: somebody else moved it.
-pub async fn set_released(ledger: &dyn Table, part: &Part, from: u32, to: u32) -> StoreResult<Fenced> {
-    let update = Update::default().set("released", number(to));
-    let condition = Condition::Equals("released", number(from));
+/// Moves the release cursor of a part that was read so. Lost: somebody else moved it elsewhere since.
+pub async fn set_released(ledger: &dyn Table, part: &mut Part, to: u32) -> StoreResult<Fenced> {
+    let moves = part.releases + 1;
+    let update = Update::default().set("released", number(to)).set("releases", number(moves));
+    let condition = Condition::Equals("releases", number(part.releases));
     let write = Write::Update(keys::part(part.run, part.part), update);
-    Ok(match ledger.write(write, Some(condition)).await? {
-        Conditional::Done(_) => Fenced::Held,
-        Conditional::Failed(_) => Fenced::Lost,
-    })
+    let moved = match ledger.write(write, Some(condition)).await? {
+        Conditional::Done(_) => true,
+        // A move whose answer was lost meets itself.
+        Conditional::Failed(Some(item)) => {
+            item.maybe_number("releases")? == Some(moves) && item.maybe_number("released")? == Some(to.into())
+        }
+        Conditional::Failed(None) => false,
+    };
+    if moved {
+        (part.released, part.releases) = (to, moves);
+    }
+    Ok(if moved { Fenced::Held } else { Fenced::Lost })
 }
 
 /// Saves how far the chunks of a closing run are known to be done.

@@ -32,6 +32,8 @@ pub enum Put {
     Stored,
     /// The source said something newer before, which stands.
     Outdated,
+    /// With it the profile would be larger than the store takes; what was there before stands.
+    TooLarge,
 }
 
 /// Stores what one source says of one user, unless that source said something newer before. What is as old replaces.
@@ -46,10 +48,12 @@ pub async fn put_source(
     let condition = Condition::NotNewer(name.clone(), said.updated.0);
     let update = Update::default().set(name, encode(said));
     let write = Write::Update(keys::profile(workspace, qaid), update);
-    Ok(match profiles.write(write, Some(condition)).await? {
-        Conditional::Done(_) => Put::Stored,
-        Conditional::Failed(_) => Put::Outdated,
-    })
+    match profiles.write(write, Some(condition)).await {
+        Ok(Conditional::Done(_)) => Ok(Put::Stored),
+        Ok(Conditional::Failed(_)) => Ok(Put::Outdated),
+        Err(StoreError::TooLarge { .. }) => Ok(Put::TooLarge),
+        Err(error) => Err(error),
+    }
 }
 
 /// One user's profile, strongly consistent.

@@ -66,7 +66,6 @@ impl Release<'_> {
                     // Somebody else releases this part at the moment.
                     return Ok(total);
                 }
-                part.released += count;
                 room -= u64::from(count);
                 total += u64::from(count);
                 moved = true;
@@ -81,7 +80,7 @@ impl Release<'_> {
     async fn step(
         &self,
         run: &Run,
-        part: &Part,
+        part: &mut Part,
         count: u32,
         spread: Duration,
         now: Millis,
@@ -104,7 +103,8 @@ impl Release<'_> {
             .collect();
         due::file(self.ledger, &entries).await?;
         self.queue.send(ids.iter().enumerate().map(|(at, id)| message(id, run, delay(at))).collect()).await?;
-        parts::set_released(self.ledger, part, part.released, part.released + count).await
+        let to = part.released + count;
+        parts::set_released(self.ledger, part, to).await
     }
 }
 

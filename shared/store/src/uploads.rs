@@ -58,6 +58,8 @@ pub struct Counts {
     pub stored: u64,
     /// Rows whose source said something newer before.
     pub outdated: u64,
+    /// Rows with which their users' profiles would be too large, all reported.
+    pub too_large: u64,
     /// Bad rows, all reported.
     pub bad_rows: u64,
     /// Blank lines.

@@ -17,7 +17,7 @@ const FUNCTIONS: [(&str, &str); 5] = [
     ("deliver", "DeliverFunction"),
 ];
 
-/// All that a function may do to the ledger's rows.
+/// All that can be done to rows.
 const ROWS: [&str; 8] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -51,11 +51,8 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
         ],
         "profiles" => vec![
             (&OWN_QUEUE, &["ProfilesQueue"]),
-            (
-                &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-                &["ProfilesTable"],
-            ),
-            (&["dynamodb:GetItem", "dynamodb:Query"], &["ConfigTable"]),
+            (&["dynamodb:UpdateItem"], &["ProfilesTable"]),
+            (&["dynamodb:GetItem"], &["ConfigTable"]),
             (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], &["LedgerTable"]),
             (&["s3:GetObject"], &["Bucket/profiles/*"]),
             (&["s3:ListBucket"], &["Bucket"]),
@@ -64,7 +61,17 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
         "fanout" => vec![
             (&OWN_QUEUE, &["FanoutQueue"]),
             (&["sqs:SendMessage"], &["DeliverQueue"]),
-            (&ROWS, &["LedgerTable"]),
+            (
+                &[
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                ],
+                &["LedgerTable"],
+            ),
             (&["dynamodb:BatchGetItem"], &["ProfilesTable"]),
             (&["s3:GetObject"], &["Bucket/audiences/*", "Bucket/segments/*"]),
             (&["s3:ListBucket"], &["Bucket"]),
@@ -72,15 +79,29 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
         ],
         "dispatch" => vec![
             (&["sqs:SendMessage"], &["FanoutQueue", "DeliverQueue"]),
-            (&ROWS, &["LedgerTable"]),
+            (
+                &[
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                ],
+                &["LedgerTable"],
+            ),
             (&["s3:GetObject"], &["Bucket/segments/*"]),
             (&["s3:ListBucket"], &["Bucket"]),
             (&["s3:PutObject"], &["Bucket/outcomes/*"]),
         ],
         "deliver" => vec![
             (&OWN_QUEUE, &["DeliverQueue"]),
-            (&ROWS, &["LedgerTable"]),
-            (&["dynamodb:BatchGetItem", "dynamodb:GetItem"], &["ProfilesTable"]),
+            (
+                &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                &["LedgerTable"],
+            ),
+            (&["dynamodb:BatchGetItem"], &["ProfilesTable"]),
             (&["s3:GetObject"], &["Bucket/segments/*"]),
             (&["s3:ListBucket"], &["Bucket"]),
             (&["s3:PutObject"], &["Bucket/outcomes/*"]),
@@ -209,6 +230,7 @@ fn each_queue_that_feeds_a_function_has_dead_letters_of_its_own() {
     assert_eq!(targets.len(), 3);
     let watched: BTreeSet<_> = resources(&template, "AWS::CloudWatch::Alarm")
         .iter()
+        .filter(|(_, alarm)| alarm["Namespace"] == "AWS/SQS")
         .map(|(_, alarm)| name(&alarm["Dimensions"][0]["Value"]).replace(".QueueName", ""))
         .collect();
     assert_eq!(watched, targets, "an alarm for each queue of dead letters");

@@ -114,8 +114,8 @@ async fn replaced(caller: &Caller, run: &Run, input: Option<ResumeInput>) -> Res
 async fn unrelease(caller: &Caller, run: RunId) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let mut lost = false;
-        for part in parts::list(&*caller.ledger, run).await?.iter().filter(|part| part.released > 0) {
-            lost |= parts::set_released(&*caller.ledger, part, part.released, 0).await? == Fenced::Lost;
+        for part in &mut parts::list(&*caller.ledger, run).await? {
+            lost |= parts::set_released(&*caller.ledger, part, 0).await? == Fenced::Lost;
         }
         if !lost {
             return Ok(());

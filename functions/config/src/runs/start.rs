@@ -49,7 +49,7 @@ const MAX_PINNED: usize = 380 * 1024;
 pub(crate) struct StartInput {
     /// Files of the audience, a part each.
     uploads: Vec<UploadId>,
-    /// When the run is closed at the latest.
+    /// When the run is closed at the latest; left out: when what it works on would soon be gone.
     #[serde(default)]
     expires_at: Option<Timestamp>,
 }
@@ -112,15 +112,15 @@ fn idempotency(headers: &HeaderMap, push: PushId, input: &StartInput) -> Result<
 
 impl StartInput {
     /// Checks all of it; the expiry as a point in time.
-    async fn check(&self, caller: &Caller) -> Result<Option<Millis>> {
+    async fn check(&self, caller: &Caller) -> Result<Millis> {
         let mut faults = Vec::new();
-        let expires_at = self.expires_at.map(|at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));
-        if expires_at.is_some_and(|at| at > caller.now + caller.settings.retention) {
-            let days = caller.settings.retention.as_secs() / (24 * 60 * 60);
-            faults.push(Fault::new(
-                "expires_at",
-                format!("must be within {days} days: a run is kept no longer"),
-            ));
+        let latest = caller.now + caller.settings.longest_run;
+        let expires_at =
+            self.expires_at.map_or(latest, |at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));
+        if expires_at > latest {
+            let days = caller.settings.longest_run.as_secs() / (24 * 60 * 60);
+            let detail = format!("must be within {days} days: what a run works on is kept no longer");
+            faults.push(Fault::new("expires_at", detail));
         }
         if self.uploads.is_empty() || self.uploads.len() > MAX_PARTS {
             faults.push(Fault::new("uploads", format!("an audience is 1 to {MAX_PARTS} files")));
@@ -211,10 +211,10 @@ async fn pin(caller: &Caller, push: &Push, webhook: &Webhook, input: &StartInput
     Ok(pinned)
 }
 
-fn run(caller: &Caller, pinned: &Pinned, expires_at: Option<Millis>) -> Run {
+fn run(caller: &Caller, pinned: &Pinned, expires_at: Millis) -> Run {
     let now = caller.now;
     // Nothing of a run that begins behind its expiry may be sent.
-    let expired = expires_at.is_some_and(|at| at <= now);
+    let expired = expires_at <= now;
     Run {
         id: pinned.run,
         workspace: pinned.workspace.clone(),
@@ -223,7 +223,7 @@ fn run(caller: &Caller, pinned: &Pinned, expires_at: Option<Millis>) -> Run {
         state: if expired { RunState::Closing } else { RunState::Starting },
         epoch: 0,
         created: now,
-        expires_at,
+        expires_at: Some(expires_at),
         closing: expired.then_some(Closing::Expired),
         failure: None,
         ended: None,

@@ -120,7 +120,7 @@ async fn a_resumed_run_releases_its_chunks_again() {
         part.commit = Commit { chunks: 7, recipients: 3_400, ..Commit::default() };
     })
     .await;
-    parts::set_released(&*world.ledger, &part(&world, &run, 0).await, 0, 5).await.unwrap();
+    parts::set_released(&*world.ledger, &mut part(&world, &run, 0).await, 5).await.unwrap();
     world.call("POST", format!("/runs/{run}/pause")).send().await.ok(200);
     assert_eq!(part(&world, &run, 0).await.released, 5);
     world.clock.advance(Duration::from_mins(5));

@@ -161,6 +161,8 @@ async fn a_run_that_begins_behind_its_expiry_begins_closing() {
     assert!(due(&world, START).await.iter().any(|due| due.subject == Subject::Run(run.parse().unwrap())));
     let run = start("ahead", "2027-02-01T00:00:00+08:00").await.ok(202);
     assert_eq!((&run["state"], &run["expires_at"]), (&json!("starting"), &json!("2027-01-31T16:00:00.000Z")));
+    let open = world.start(&push, "open", &[&upload]).send().await.ok(202);
+    assert_eq!(open["expires_at"], json!((START + Duration::from_hours(29 * 24)).to_string()));
     assert_eq!(start("far", "9999-12-31T23:59:59Z").await.fields(), ["expires_at"]);
     assert_eq!(start("odd", "tomorrow").await.fields(), ["expires_at"]);
 }

@@ -185,6 +185,7 @@ impl World {
                 allowed: "127.0.0.1:9900".parse().unwrap(),
                 due_ahead: Duration::from_mins(2),
                 retention: 90 * DAY,
+                longest_run: 29 * DAY,
                 access: Access {
                     workspaces_claim: "custom:workspaces".to_owned(),
                     roles_claim: "cognito:groups".to_owned(),

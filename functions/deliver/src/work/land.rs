@@ -8,8 +8,9 @@ use tokio::sync::SemaphorePermit;
 
 use super::Worker;
 use crate::{
+    parse::Recipients,
     plan::{self, Decision},
-    prepare::Prepared,
+    prepare::{Prepared, tags},
 };
 
 /// What this worker knows of a recipient that it finished.
@@ -52,7 +53,7 @@ pub(super) enum News {
 
 impl Worker<'_> {
     /// Takes the end of a request in.
-    pub(super) fn land(&mut self, landed: Landed<'_>) -> Option<News> {
+    pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
         let Landed { index, prepared, exchange, .. } = landed;
         let now = self.invocation.ports.clock.now();
         self.chunk.first_attempt.get_or_insert(now);
@@ -93,12 +94,26 @@ impl Worker<'_> {
             Attempt::Answered { status } => Some(status),
             _ => None,
         };
-        let answer = (!ended.answer.is_empty()).then(|| {
-            let id = prepared.id.as_str();
-            excerpt(&ended.answer, sensitive(&prepared.request).into_iter().chain([id]))
-        });
+        let answer =
+            (!ended.answer.is_empty()).then(|| self.excerpt(&ended.answer, &prepared, recipients, index));
         self.end(index, reason, Known { tries, status, at: now, delivery: Some(prepared.delivery), answer });
         news
+    }
+
+    /// The beginning of an answer, without what a receiver may have echoed of the request: credentials, the ID, the user's tags.
+    fn excerpt(
+        &self,
+        answer: &[u8],
+        prepared: &Prepared,
+        recipients: &Recipients<'_>,
+        index: usize,
+    ) -> String {
+        let recipient = recipients.get(index);
+        let profile = recipient.and_then(|recipient| recipients.profile(recipient));
+        let merged = profile.map(|profile| profile.merged(&self.job.pinned.sources));
+        let tags =
+            recipient.into_iter().flat_map(|recipient| tags(self.job, recipient, merged.as_ref())).flatten();
+        excerpt(answer, sensitive(&prepared.request).into_iter().chain([prepared.id.as_str()]).chain(tags))
     }
 
     pub(super) async fn tell(&self, news: News) {

@@ -52,7 +52,7 @@ impl Worker<'_> {
         let mut save_by: Option<BoxFuture<'_, ()>> = None;
         loop {
             while let Some(end) = landed.pop_front() {
-                match self.land(end) {
+                match self.land(end, recipients) {
                     None => {}
                     Some(news) => beside(&mut flights, &mut landed, self.tell(news)).await,
                 }

@@ -29,7 +29,7 @@ async fn a_request_is_rendered_signed_and_says_which_call_it_is() {
     let world = World::new(Setup { chunks: vec![1], ..Setup::default() }).await;
     world.invoke().await;
     let seen = world.endpoint.seen()[0].clone();
-    assert_eq!(seen.body, r#"{"to":"+4915000000000","text":"Dear Ada"}"#);
+    assert_eq!(seen.body, r#"{"to":"+4915000000000","text":"Dear Adelheid"}"#);
     assert_eq!(seen.url, "https://crm.example/coupons");
     let timestamp: u64 = seen.header("webhook-timestamp").unwrap().parse().unwrap();
     let signature =

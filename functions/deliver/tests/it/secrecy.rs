@@ -70,15 +70,21 @@ async fn no_canary_shows_up_in_logs() {
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("\"chunk\""), "the log is read");
     let secret = String::from_utf8(SECRET.to_vec()).unwrap();
-    for canary in
-        [secret.as_str(), &BASE64_STANDARD.encode(SECRET), "+4915000", "Ada", "user-", "crm.example", "msg_"]
-    {
+    for canary in [
+        secret.as_str(),
+        &BASE64_STANDARD.encode(SECRET),
+        "+4915000",
+        "Adelheid",
+        "user-",
+        "crm.example",
+        "msg_",
+    ] {
         assert!(!log.contains(canary), "{canary}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_gives_our_request_back_is_kept_without_signature_and_id() {
+async fn an_answer_that_gives_our_request_back_is_kept_without_signature_id_and_tags() {
     let world = World::new(Setup { chunks: vec![1], ..Setup::default() }).await;
     world.endpoint.script(|seen, _| {
         let echo = format!("\0{:?} {} and why", seen.headers, seen.body);
@@ -90,7 +96,7 @@ async fn an_answer_that_gives_our_request_back_is_kept_without_signature_and_id(
     let seen = world.endpoint.seen()[0].clone();
     let signature = seen.header("webhook-signature").unwrap().strip_prefix("v1,").unwrap().to_owned();
     assert!(answer.len() <= 512 && !answer.contains('\0'));
-    for secret in [signature.as_str(), "+4915000000000", seen.webhook_id.as_str()] {
+    for secret in [signature.as_str(), "+4915000000000", "Adelheid", seen.webhook_id.as_str()] {
         assert!(!answer.contains(secret), "{secret}");
     }
     assert!(answer.contains("webhook-timestamp"));

@@ -148,7 +148,7 @@ pub(crate) fn line(number: usize) -> Vec<u8> {
     let mut line = Vec::new();
     let mobile = format!("+4915{number:09}");
     let ids = [("MOBILE", mobile.as_str())];
-    recipient::write(&mut line, &qaid(number), ids.into_iter(), [("name", "Ada")].into_iter());
+    recipient::write(&mut line, &qaid(number), ids.into_iter(), [("name", "Adelheid")].into_iter());
     line
 }
 

@@ -84,6 +84,15 @@ pub struct BadRow {
     pub reason: Reason,
 }
 
+impl BadRow {
+    /// Writes it as a line of a report: NDJSON of `line` and `reason`.
+    pub fn write(&self, report: &mut Vec<u8>) {
+        let line = serde_json::json!({"line": self.line, "reason": self.reason.to_string()});
+        report.extend_from_slice(line.to_string().as_bytes());
+        report.push(b'\n');
+    }
+}
+
 /// What is wrong with a row. Its text names columns and places, never values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -138,6 +147,9 @@ pub enum Reason {
         /// The rule.
         rule: &'static str,
     },
+    /// A profile has a size limit, over all its sources.
+    #[error("with it the profile of its user would be larger than 400 KB")]
+    ProfileTooLarge,
     /// A field that is there twice.
     #[error("`{field}` is there twice")]
     Repeated {

@@ -48,6 +48,10 @@ impl Refused {
         if let Some(item) = error.as_service_error().and_then(condition) {
             return Self::Condition(met(item));
         }
+        // The service has no code of its own for it.
+        if error.message().is_some_and(|message| message.contains("exceeded the maximum allowed size")) {
+            return Self::Error(StoreError::TooLarge { operation });
+        }
         let conflict = error.code() == Some("TransactionConflictException");
         let error = StoreError::unavailable(operation, error);
         if conflict { Self::Conflict(error) } else { Self::Error(error) }

@@ -1,8 +1,11 @@
 //! The contract of a table.
 
 use super::unique;
-use crate::ports::{
-    Change, Condition, Conditional, Item, Key, Order, Query, Table, Transaction, Update, Value, Write,
+use crate::{
+    StoreError,
+    ports::{
+        Change, Condition, Conditional, Item, Key, Order, Query, Table, Transaction, Update, Value, Write,
+    },
 };
 
 fn text(text: &str) -> Value {
@@ -34,6 +37,7 @@ pub async fn table(table: &dyn Table) {
     transactions(table).await;
     transactions_with_failed_conditions(table).await;
     own_success_is_recognised(table).await;
+    too_large_items(table).await;
     queries(table).await;
     queries_behind_a_key(table).await;
     batches(table).await;
@@ -321,6 +325,19 @@ async fn queries_behind_a_key(table: &dyn Table) {
         let page = table.query(&query).await.expect("query");
         assert_eq!(sort_keys(&page.items), expected, "{query:?}");
     }
+}
+
+async fn too_large_items(table: &dyn Table) {
+    let at = key(&unique("too large"), "one");
+    let half = text(&"x".repeat(250 * 1024));
+    put(table, &item(&at, &[("a", half.clone())])).await;
+    let update = Write::Update(at.clone(), Update::default().set("b", half.clone()));
+    let whole = Write::Put(item(&at, &[("a", half.clone()), ("b", half.clone())]));
+    for write in [update, whole] {
+        let refused = table.write(write, None).await;
+        assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
+    }
+    assert_eq!(table.get(&at).await.expect("get"), Some(item(&at, &[("a", half)])), "nothing was written");
 }
 
 async fn batches(table: &dyn Table) {

@@ -47,7 +47,7 @@ pub(super) fn key_of(item: &Item, sorted: bool) -> StoreResult<Key> {
 /// Checks an item as it would be stored.
 pub(super) fn item(item: &Item) -> StoreResult<usize> {
     let size = item_size(item);
-    if size > ITEM { refused(format!("an item of {size} bytes is over 400 KB")) } else { Ok(size) }
+    if size > ITEM { Err(StoreError::TooLarge { operation: "the store's twin" }) } else { Ok(size) }
 }
 
 /// The key that a write touches.

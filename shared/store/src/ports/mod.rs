@@ -24,6 +24,12 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An item would be larger than the service takes; nothing was written. Trying again won't help.
+    #[error("{operation}: the item would be too large")]
+    TooLarge {
+        /// The operation that was refused.
+        operation: &'static str,
+    },
     /// What is stored can't be read as what it should be. Trying again won't help.
     #[error("{what} can't be read: {detail}")]
     Corrupt {

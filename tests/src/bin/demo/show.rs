@@ -107,7 +107,7 @@ pub(crate) fn next(stack: &Stack, api: &Api<'_>, name: &str, workspace: &str, ru
     call(&format!("'{address}/runs/{}/failures?limit=5'", run.id));
     call(&format!("{address}/pushes/{push}"));
     call(&format!("{address}/uploads --json '{{\"kind\":\"audience\"}}'"));
-    say(&format!("\n   The next token:  cargo run -q --release -p stack -- token --workspaces {workspace}"));
+    say(&format!("\n   The next token:  target/release/stack token --workspaces {workspace}"));
     say(&format!(
         "   Outcomes:        aws --endpoint-url {} s3 ls s3://{}/outcomes/workspace={workspace}/run={}/",
         outputs.endpoint, outputs.bucket, run.id
