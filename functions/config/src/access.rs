@@ -38,9 +38,9 @@ pub struct Access {
 /// What a caller may do in a workspace; more is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
-    /// Reads all, writes pushes, uploads and runs.
+    /// Reads all but users' data, writes profiles, pushes, uploads and runs.
     Member,
-    /// Writes webhooks, ID types and sources as well.
+    /// Writes webhooks, ID types and sources as well, reads and erases users' data.
     Admin,
 }
 
@@ -55,10 +55,10 @@ pub(crate) struct Caller {
     own: Own,
 }
 
-/// A caller who may read all, and write pushes, uploads and runs.
+/// A caller who may read all but users' data, and write profiles, pushes, uploads and runs.
 pub(crate) struct Member(Caller);
 
-/// A caller who may also write webhooks, ID types and sources.
+/// A caller who may also write webhooks, ID types and sources, and read and erase users' data.
 pub(crate) struct Admin(Caller);
 
 impl Deref for Caller {

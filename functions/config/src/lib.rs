@@ -1,4 +1,4 @@
-//! `config` is the HTTP API: webhooks, ID types, pushes, uploads, and the control of runs.
+//! `config` is the HTTP API: webhooks, ID types, profiles, pushes, uploads, and the control of runs.
 //!
 //! API Gateway has verified the caller's token; [`access`] reads who it is and what the caller may do. Handlers reach the ports through
 //! what `access` gives them alone, so that none can forget to ask. Nothing here opens a connection outside or decrypts a secret.
@@ -9,6 +9,7 @@ mod input;
 mod observe;
 mod output;
 mod problem;
+mod profiles;
 mod pushes;
 mod runs;
 mod settings;
@@ -32,6 +33,8 @@ pub use settings::{Environment, Settings};
 pub struct Ports {
     /// Table of the configuration.
     pub config: Arc<dyn Table>,
+    /// Table of profiles.
+    pub profiles: Arc<dyn Table>,
     /// Table of runs, endpoints and uploads.
     pub ledger: Arc<dyn Table>,
     /// The bucket.
@@ -58,6 +61,7 @@ pub fn router(ports: Ports) -> Router {
         .route("/id-types", get(id_types::list))
         .route("/id-types/{code}", id_type)
         .route("/sources", get(sources::read).put(sources::replace))
+        .route("/profiles", get(profiles::look_up).post(profiles::write).delete(profiles::erase))
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/webhooks/{id}", webhook)
         .route("/pushes", get(pushes::list).post(pushes::create))

@@ -13,6 +13,7 @@ async fn main() -> anyhow::Result<()> {
     let aws = aws::config().await;
     let ports = Ports {
         config: Arc::new(DynamoTable::new(&aws, environment.config)),
+        profiles: Arc::new(DynamoTable::new(&aws, environment.profiles)),
         ledger: Arc::new(DynamoTable::new(&aws, environment.ledger)),
         objects: Arc::new(S3Objects::new(&aws, environment.bucket)),
         fanout: Arc::new(SqsQueue::new(&aws, environment.fanout_queue)),

@@ -15,6 +15,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct Environment {
     /// Table of the configuration.
     pub config: String,
+    /// Table of profiles.
+    pub profiles: String,
     /// Table of runs, endpoints and uploads.
     pub ledger: String,
     /// The bucket.
@@ -52,6 +54,7 @@ impl Environment {
         let (retention, segments) = (env.days("LEDGER_DAYS"), env.days("SEGMENT_DAYS"));
         Self {
             config: env.text("CONFIG_TABLE"),
+            profiles: env.text("PROFILES_TABLE"),
             ledger: env.text("LEDGER_TABLE"),
             bucket: env.text("BUCKET"),
             fanout_queue: env.text("FANOUT_QUEUE_URL"),

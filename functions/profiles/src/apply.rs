@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use fanhook_core::{
-    audience::{BadRow, Reader, Reason},
+    audience::{BadRow, Reader, Reason, Said},
     id::{Qaid, WorkspaceId},
 };
 use fanhook_store::{
@@ -18,8 +18,6 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-
-use crate::plan::Said;
 
 /// Updates that are under way at a time.
 const AT_A_TIME: usize = 64;

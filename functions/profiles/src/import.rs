@@ -23,7 +23,6 @@ use crate::{
     Ports,
     apply::{Report, Updates, commit},
     parse::GoOn,
-    plan,
 };
 
 /// Bytes that are worked on before the time is looked at.
@@ -163,7 +162,7 @@ async fn rows(
             loop {
                 match reader.read() {
                     Ok(Item::Record(record)) => {
-                        let said = plan::said(&record, otherwise);
+                        let said = record.said(otherwise);
                         updates
                             .begin(said.ok_or_else(|| StoreError::corrupt("record", "it was not checked"))?)
                             .await?;

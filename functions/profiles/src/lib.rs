@@ -1,7 +1,7 @@
 //! `profiles` imports profile files: each row becomes one update of one user's item.
 //!
 //! S3 tells of a file by a message of the queue. The file is read as one stream from the upload's commit point on ([`import`]); each
-//! row's source replaces what it said of the user before ([`plan`]), 64 updates at a time ([`apply`]). Near its end an invocation saves
+//! row's source replaces what it said of the user before ([`fanhook_core::audience::Said`]), 64 updates at a time ([`apply`]). Near its end an invocation saves
 //! where it is and leaves a message for the next one. Doing a part of a file twice changes nothing.
 
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use fanhook_store::ports::{Objects, Queue, Table};
 mod apply;
 mod import;
 pub mod parse;
-pub mod plan;
 
 pub use import::{Outcome, import};
 

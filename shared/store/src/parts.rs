@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     StoreResult,
     chunks::Fenced,
-    item::{Attributes, decode, encode, number, text},
+    item::{decode, encode, number, text},
     keys,
     ports::{Change, Condition, Conditional, Item, Message, Query, Table, Update, Write},
     runs::Run,
@@ -249,24 +249,19 @@ pub async fn give_back(ledger: &dyn Table, part: &Part) -> StoreResult<Fenced> {
     fenced(ledger, part, update).await
 }
 
-/// Moves the release cursor of a part that was read so. Lost: somebody else moved it elsewhere since.
+/// Moves the release cursor of a part that was read so. Lost: somebody moved it since.
 pub async fn set_released(ledger: &dyn Table, part: &mut Part, to: u32) -> StoreResult<Fenced> {
-    let moves = part.releases + 1;
-    let update = Update::default().set("released", number(to)).set("releases", number(moves));
+    let releases = part.releases + 1;
+    let update = Update::default().set("released", number(to)).set("releases", number(releases));
     let condition = Condition::Equals("releases", number(part.releases));
     let write = Write::Update(keys::part(part.run, part.part), update);
-    let moved = match ledger.write(write, Some(condition)).await? {
-        Conditional::Done(_) => true,
-        // A move whose answer was lost meets itself.
-        Conditional::Failed(Some(item)) => {
-            item.maybe_number("releases")? == Some(moves) && item.maybe_number("released")? == Some(to.into())
+    match ledger.write(write, Some(condition)).await? {
+        Conditional::Done(_) => {
+            (part.released, part.releases) = (to, releases);
+            Ok(Fenced::Held)
         }
-        Conditional::Failed(None) => false,
-    };
-    if moved {
-        (part.released, part.releases) = (to, moves);
+        Conditional::Failed(_) => Ok(Fenced::Lost),
     }
-    Ok(if moved { Fenced::Held } else { Fenced::Lost })
 }
 
 /// Saves how far the chunks of a closing run are known to be done.

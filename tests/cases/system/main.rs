@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod hostile;
 mod privacy;
+mod profiles;
 mod world;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         case!(Shared, contract::the_real_services_keep_the_contract_of_the_twins),
         case!(Shared, control::a_start_that_is_repeated_starts_once),
         case!(Shared, control::another_workspace_sees_nothing_of_a_run),
+        case!(Shared, profiles::a_profile_that_the_api_wrote_is_used_looked_up_and_erased),
         case!(Shared, files::a_wrong_header_fails_the_run_before_anything_is_sent),
         case!(Shared, files::bad_rows_of_ndjson_are_reported_by_line_and_the_rest_is_sent),
         case!(Shared, files::bad_rows_of_csv_are_reported_by_line_and_the_rest_is_sent),

@@ -43,6 +43,7 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
     let grants: Vec<(&[&str], &[&str])> = match function {
         "config" => vec![
             (&ROWS, &["ConfigTable", "LedgerTable"]),
+            (&["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], &["ProfilesTable"]),
             (&["s3:PutObject"], &["Bucket/audiences/*", "Bucket/profiles/*"]),
             (&["s3:GetObject"], &["Bucket/outcomes/*", "Bucket/reports/*"]),
             (&["s3:ListBucket"], &["Bucket"]),

@@ -112,9 +112,11 @@ async fn replaced(caller: &Caller, run: &Run, input: Option<ResumeInput>) -> Res
 
 /// Sets the parts' release cursors back: chunks whose due entries were dropped meanwhile are released again, and those that are done say so.
 async fn unrelease(caller: &Caller, run: RunId) -> Result<()> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let mut lost = false;
-        for part in &mut parts::list(&*caller.ledger, run).await? {
+        let mut parts = parts::list(&*caller.ledger, run).await?;
+        // Those at the start are moved as well, once: a release that read them before the pause must not move them on.
+        for part in parts.iter_mut().filter(|part| attempt == 0 || part.released > 0) {
             lost |= parts::set_released(&*caller.ledger, part, 0).await? == Fenced::Lost;
         }
         if !lost {

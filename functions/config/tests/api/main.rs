@@ -5,6 +5,7 @@ mod access;
 mod control;
 mod failures;
 mod id_types;
+mod profiles;
 mod pushes;
 mod repeating;
 mod resume;

@@ -171,9 +171,11 @@ impl World {
     ) -> Self {
         let (config, ledger, fanout, clock) =
             (Arc::new(config), Arc::new(ledger), Arc::new(fanout), Arc::new(clock));
+        let profiles = Arc::new(MemoryTable::without_sort_key());
         let (objects, secrets) = (Arc::new(MemoryObjects::new()), Arc::new(MemorySecrets::new()));
         let router = router(Ports {
             config: seen(config.clone()),
+            profiles: seen(profiles),
             ledger: seen(ledger.clone()),
             objects: objects.clone(),
             fanout: fanout.clone(),

@@ -25,6 +25,7 @@ mod error;
 mod ndjson;
 mod reader;
 mod row;
+mod said;
 mod scan;
 
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use decompress::Compression;
 pub use error::{BadRow, FileError, Reason};
 pub use reader::{Item, Kind, Limits, Reader};
 pub use row::Record;
+pub use said::Said;

@@ -1,0 +1,190 @@
+//! `/profiles`: what is known of users, written in batches; one user looked up or erased.
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::{Json, http::StatusCode};
+use fanhook_core::{
+    audience::{Item, Kind, Limits, Reader, Reason, Said},
+    fault::Fault,
+    id::{IdTypeCode, Qaid, SourceName},
+    identity::Source,
+    time::Millis,
+};
+use fanhook_store::{
+    id_types,
+    profiles::{self, Put},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    access::{Admin, Member},
+    input::{Input, Params},
+    output::Time,
+    problem::{Problem, Result},
+};
+
+/// Most profiles of one request.
+const MAX_BATCH: usize = 500;
+/// Users that are written at a time.
+const AT_A_TIME: usize = 16;
+
+/// A batch; each item is as a line of an NDJSON profile file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch {
+    items: Vec<Box<RawValue>>,
+}
+
+/// What became of a batch, item by item, in its order.
+#[derive(Debug, Serialize)]
+pub(crate) struct Results {
+    items: Vec<ItemResult>,
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+enum ItemResult {
+    /// It stands, in place of what its source said before.
+    Stored,
+    /// Its source said something newer before.
+    Outdated,
+    /// It is wrong; nothing of it was stored.
+    Refused {
+        /// What is wrong with it.
+        error: Fault,
+    },
+}
+
+impl ItemResult {
+    fn refused(index: usize, reason: &Reason) -> Self {
+        let mut error = Fault::new(format!("items[{index}]"), reason.to_string());
+        if *reason == Reason::ProfileTooLarge {
+            error = error.hint("let a source say less of the user, or erase the user");
+        }
+        Self::Refused { error }
+    }
+}
+
+/// `POST /profiles`: a batch, each item with a fate of its own.
+pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<Json<Results>> {
+    let count = batch.items.len();
+    if count == 0 || count > MAX_BATCH {
+        let fault = Fault::new("items", format!("a batch is 1 to {MAX_BATCH} profiles"));
+        return Err(Problem::invalid(vec![fault]));
+    }
+    let types = id_types::get(&*member.config, &member.workspace).await?.types;
+    let types = types.into_iter().map(|id_type| id_type.code).collect();
+    let mut results = vec![ItemResult::Stored; count];
+    // What a batch says last of a user stands: so one user's items go one after the other.
+    let mut users: HashMap<Qaid, Vec<(usize, Said)>> = HashMap::new();
+    for (index, read) in read(&batch.items, types, member.now).into_iter().enumerate() {
+        match read {
+            Ok(said) => users.entry(said.qaid.clone()).or_default().push((index, said)),
+            Err(reason) => results[index] = ItemResult::refused(index, &reason),
+        }
+    }
+    let (table, workspace) = (&*member.profiles, &member.workspace);
+    let put = async |items: Vec<(usize, Said)>| {
+        let mut done = Vec::with_capacity(items.len());
+        for (index, said) in items {
+            let put = profiles::put_source(table, workspace, &said.qaid, &said.source, &said.what).await?;
+            done.push((index, put));
+        }
+        Ok::<_, Problem>(done)
+    };
+    let work: Vec<_> = users.into_values().map(put).collect();
+    let done: Vec<Vec<(usize, Put)>> = stream::iter(work).buffer_unordered(AT_A_TIME).try_collect().await?;
+    for (index, put) in done.into_iter().flatten() {
+        results[index] = match put {
+            Put::Stored => ItemResult::Stored,
+            Put::Outdated => ItemResult::Outdated,
+            Put::TooLarge => ItemResult::refused(index, &Reason::ProfileTooLarge),
+        };
+    }
+    Ok(Json(Results { items: results }))
+}
+
+/// What an item says, or what is wrong with it.
+type Read = std::result::Result<Said, Reason>;
+
+/// Reads items by the rules of profile files.
+fn read(items: &[Box<RawValue>], types: Vec<IdTypeCode>, now: Millis) -> Vec<Read> {
+    let no_object = || Reason::Json { detail: "an object is expected".to_owned(), column: 1 };
+    let mut read: Vec<Read> = items.iter().map(|_| Err(no_object())).collect();
+    let objects: Vec<usize> = (0..items.len()).filter(|&index| items[index].get().starts_with('{')).collect();
+    let mut reader = Reader::new(Kind::Profiles, types, Limits::default());
+    for &index in &objects {
+        // Outside strings a line break is but a blank; inside, JSON has none.
+        reader.feed(items[index].get().replace(['\n', '\r'], " ").as_bytes());
+        reader.feed(b"\n");
+    }
+    reader.end();
+    let place = |line: u64| usize::try_from(line).ok().and_then(|line| objects.get(line.checked_sub(1)?));
+    loop {
+        match reader.read() {
+            Ok(Item::Record(record)) => {
+                if let (Some(&index), Some(said)) = (place(record.line()), record.said(now)) {
+                    read[index] = Ok(said);
+                }
+            }
+            Ok(Item::Bad(row)) => {
+                if let Some(&index) = place(row.line) {
+                    read[index] = Err(row.reason);
+                }
+            }
+            // Lines of objects are NDJSON whatever stands in them: no error of a whole file comes.
+            Ok(Item::Starved | Item::End) | Err(_) => return read,
+        }
+    }
+}
+
+/// Whom a request is about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    qaid: Qaid,
+}
+
+/// What is known of a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProfileView {
+    qaid: Qaid,
+    /// By source.
+    sources: BTreeMap<SourceName, SourceView>,
+}
+
+/// What one source said last of a user.
+#[derive(Debug, Serialize)]
+struct SourceView {
+    updated: Time,
+    ids: BTreeMap<IdTypeCode, Vec<String>>,
+    tags: BTreeMap<String, String>,
+}
+
+impl From<Source> for SourceView {
+    fn from(source: Source) -> Self {
+        let texts = |ids: Vec<fanhook_core::identity::StoredId>| ids.into_iter().map(String::from).collect();
+        Self {
+            updated: Time(source.updated),
+            ids: source.ids.into_iter().map(|(code, ids)| (code, texts(ids))).collect(),
+            tags: source.tags,
+        }
+    }
+}
+
+/// `GET /profiles?qaid=`.
+pub(crate) async fn look_up(admin: Admin, Params(User { qaid }): Params<User>) -> Result<Json<ProfileView>> {
+    let profile = profiles::get(&*admin.profiles, &admin.workspace, &qaid).await?;
+    let sources = profile.ok_or_else(Problem::not_found)?.sources;
+    let sources = sources.into_iter().map(|(name, source)| (name, source.into())).collect();
+    Ok(Json(ProfileView { qaid, sources }))
+}
+
+/// `DELETE /profiles?qaid=`: erases whatever is known, now; done again it changes nothing.
+pub(crate) async fn erase(admin: Admin, Params(User { qaid }): Params<User>) -> Result<StatusCode> {
+    profiles::erase(&*admin.profiles, &admin.workspace, &qaid).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
