@@ -168,6 +168,7 @@ impl World {
         let settings = EndpointSettings {
             requests_per_second: None,
             retry: RetryPolicy::default(),
+            authentication: fanhook_core::webhook::Authentication::default(),
             signing: Signing::StandardWebhooks { ciphertext },
             updated: now,
         };

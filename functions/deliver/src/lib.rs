@@ -13,6 +13,7 @@
 
 mod apply;
 mod control;
+mod credentials;
 mod invocation;
 mod job;
 mod pace;
@@ -20,7 +21,6 @@ mod parse;
 pub mod plan;
 mod prepare;
 mod settings;
-mod signers;
 mod summary;
 mod work;
 
@@ -92,7 +92,7 @@ impl Times {
 #[derive(Default)]
 pub struct Kept {
     jobs: job::Jobs,
-    signers: signers::Signers,
+    keyring: credentials::Keyring,
 }
 
 /// Works the chunks of one invocation, which the platform ends at `deadline`; one fate each, in their order.

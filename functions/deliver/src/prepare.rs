@@ -7,13 +7,12 @@ use fanhook_core::{
     identity::{Merged, Profile},
     outcome::Reason,
     recipient::Recipient,
-    signature::Signer,
     template::{Rendered, Values},
     time::Millis,
 };
 use fanhook_outbound::{HeaderName, HeaderValue, Request, Target};
 
-use crate::job::Job;
+use crate::{credentials::Credentials, job::Job};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -44,8 +43,8 @@ pub(crate) struct Try<'a> {
     pub(crate) tries: u8,
     /// When.
     pub(crate) now: Millis,
-    /// Signs it; none where requests are not signed.
-    pub(crate) signer: Option<&'a Signer>,
+    /// What it is signed and authenticated with.
+    pub(crate) credentials: &'a Credentials,
 }
 
 impl<'a> Preparer<'a> {
@@ -95,14 +94,15 @@ impl<'a> Preparer<'a> {
         attempt: Try<'_>,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, Reason> {
         let job = self.job;
-        let mut own = Vec::with_capacity(5 + job.own_names.len());
+        let mut own = Vec::with_capacity(6 + job.own_names.len());
         own.push((WEBHOOK_ID, text(delivery)?));
         own.push((WEBHOOK_TIMESTAMP, HeaderValue::from(attempt.now.seconds())));
-        if let Some(signer) = attempt.signer {
+        if let Some(signer) = &attempt.credentials.signer {
             let mut value = text(&signer.sign(delivery, attempt.now, self.rendered.body.as_bytes()))?;
             value.set_sensitive(true);
             own.push((WEBHOOK_SIGNATURE, value));
         }
+        own.extend(attempt.credentials.header.clone());
         if job.pinned.content.carry_environment {
             own.push((FANHOOK_ATTEMPT, HeaderValue::from(u16::from(attempt.tries) + 1)));
             let known = job.id_types.iter().find(|(code, _)| code.as_str() == id_type);

@@ -128,6 +128,7 @@ impl World {
         let settings = EndpointSettings {
             requests_per_second: rate,
             retry: RetryPolicy::default(),
+            authentication: fanhook_core::webhook::Authentication::default(),
             signing: Signing::None {},
             updated: now,
         };

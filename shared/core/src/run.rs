@@ -7,7 +7,7 @@ use crate::{
     identity::IdType,
     push::PushContent,
     time::Millis,
-    webhook::{Content, RetryPolicy, Signing},
+    webhook::{Authentication, Content, RetryPolicy, Signing},
 };
 
 /// State of a run.
@@ -127,6 +127,9 @@ pub struct EndpointSettings {
     pub requests_per_second: Option<u32>,
     /// Until when failed requests are tried again.
     pub retry: RetryPolicy,
+    /// How requests say who calls.
+    #[serde(default)]
+    pub authentication: Authentication,
     /// How requests are signed.
     pub signing: Signing,
     /// When the settings were written.

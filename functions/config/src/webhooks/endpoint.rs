@@ -13,6 +13,7 @@ pub(crate) fn settings(webhook: &Webhook, updated: Millis) -> EndpointSettings {
     EndpointSettings {
         requests_per_second: webhook.limits.requests_per_second,
         retry: webhook.retry,
+        authentication: webhook.authentication.clone(),
         signing: webhook.signing.clone(),
         updated,
     }

@@ -1,5 +1,6 @@
 //! `/webhooks`: the configuration of endpoints.
 
+mod authentication;
 mod endpoint;
 mod signing;
 mod view;
@@ -8,7 +9,7 @@ use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::Fault,
     id::{IdTypeCode, WebhookId},
-    webhook::{Content, Limits, RetryPolicy, Signing, Webhook},
+    webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
     id_types, pushes,
@@ -19,6 +20,7 @@ use serde_json::json;
 
 pub(crate) use self::endpoint::{settings, settle};
 use self::{
+    authentication::AuthenticationInput,
     signing::{Signature, SigningInput},
     view::WebhookView,
 };
@@ -47,6 +49,9 @@ pub(crate) struct WebhookInput {
     id_types: Vec<IdTypeCode>,
     /// Left out: as it was, which is `none` at first.
     #[serde(default)]
+    authentication: Option<AuthenticationInput>,
+    /// Left out: as it was, which is `none` at first.
+    #[serde(default)]
     signing: Option<SigningInput>,
     #[serde(default)]
     limits: Limits,
@@ -55,7 +60,8 @@ pub(crate) struct WebhookInput {
 }
 
 impl WebhookInput {
-    fn webhook(&self, caller: &Caller, id: WebhookId, version: u32, signing: Signing) -> Webhook {
+    fn webhook(&self, caller: &Caller, id: WebhookId, version: u32, secured: Secured) -> Webhook {
+        let Secured { authentication, signing } = secured;
         Webhook {
             id,
             workspace: caller.workspace.clone(),
@@ -64,6 +70,7 @@ impl WebhookInput {
             description: self.description.clone(),
             content: self.content.clone(),
             id_types: self.id_types.clone(),
+            authentication,
             signing,
             limits: self.limits,
             retry: self.retry,
@@ -71,12 +78,15 @@ impl WebhookInput {
     }
 
     /// All faults at once, those of the secret with them.
-    async fn check(&self, caller: &Caller) -> Result<()> {
-        let webhook =
-            self.webhook(caller, WebhookId::new(caller.random.uuid7(caller.now)), 1, Signing::None {});
+    async fn check(&self, caller: &Caller, old: &Authentication) -> Result<()> {
+        let id = WebhookId::new(caller.random.uuid7(caller.now));
+        let authentication = self.authentication.as_ref().map(|input| input.with(String::new()));
+        let authentication = authentication.unwrap_or_else(|| old.clone());
+        let webhook = self.webhook(caller, id, 1, Secured { authentication, signing: Signing::None {} });
         let mut faults = caller.with_rules(|rules| webhook.check(rules));
         let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
         faults.extend(check_enabled(&webhook.id_types, &types));
+        faults.extend(self.authentication.as_ref().and_then(|input| input.check(old)));
         faults.extend(self.signing.as_ref().and_then(SigningInput::check));
         if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > MAX_STORED {
             faults.push(Fault::new("", format!("a webhook has at most {MAX_STORED} bytes in all")));
@@ -85,12 +95,20 @@ impl WebhookInput {
     }
 }
 
+/// What of a webhook depends on secrets.
+struct Secured {
+    authentication: Authentication,
+    signing: Signing,
+}
+
 /// `POST /webhooks`.
 pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> Result<impl IntoResponse> {
-    input.check(&admin).await?;
+    let none = Authentication::default();
+    input.check(&admin, &none).await?;
     let id = WebhookId::new(admin.random.uuid7(admin.now));
+    let authentication = authentication::apply(&admin, id, input.authentication.as_ref(), &none).await?;
     let Signature { signing, generated } = signing::apply(&admin, id, input.signing.as_ref(), None).await?;
-    let webhook = input.webhook(&admin, id, 1, signing);
+    let webhook = input.webhook(&admin, id, 1, Secured { authentication, signing });
     // The endpoint first: a webhook without one could not be called.
     endpoint::write(&admin, &webhook).await?;
     match webhooks::create(&*admin.config, &webhook).await? {
@@ -121,14 +139,20 @@ pub(crate) async fn replace(
     Input(input): Input<WebhookInput>,
 ) -> Result<Json<WebhookView>> {
     let first = find(&admin, id).await?;
-    input.check(&admin).await?;
+    input.check(&admin, &first.authentication).await?;
+    let authentication = input.authentication.as_ref();
+    let made = authentication::apply(&admin, id, authentication, &first.authentication).await?;
     let mut signature = signing::apply(&admin, id, input.signing.as_ref(), Some(&first.signing)).await?;
     let mut old = first;
     for _ in 0..ATTEMPTS {
         if signature.generated.is_none() && signing::keeps(input.signing.as_ref(), &old.signing) {
             signature.signing = old.signing.clone();
         }
-        let new = input.webhook(&admin, id, old.version + 1, signature.signing.clone());
+        let secured = Secured {
+            authentication: authentication::follow(authentication, &made, &old.authentication),
+            signing: signature.signing.clone(),
+        };
+        let new = input.webhook(&admin, id, old.version + 1, secured);
         match webhooks::replace(&*admin.config, &old, &new).await? {
             Saved::Done => {
                 endpoint::settle(&admin, id).await?;

@@ -2,7 +2,7 @@
 
 use fanhook_core::{
     id::{IdTypeCode, WebhookId},
-    webhook::{Content, Limits, RetryPolicy, Signing, Webhook},
+    webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
 };
 use serde::Serialize;
 
@@ -15,9 +15,31 @@ pub(crate) struct WebhookView {
     description: String,
     content: Content,
     id_types: Vec<IdTypeCode>,
+    authentication: AuthenticationView,
     signing: SigningView,
     limits: Limits,
     retry: RetryPolicy,
+}
+
+/// Without the secret, which is told to nobody.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum AuthenticationView {
+    None {},
+    Bearer {},
+    Header { name: String },
+    Basic { username: String },
+}
+
+impl From<&Authentication> for AuthenticationView {
+    fn from(authentication: &Authentication) -> Self {
+        match authentication {
+            Authentication::None {} => Self::None {},
+            Authentication::Bearer { .. } => Self::Bearer {},
+            Authentication::Header { name, .. } => Self::Header { name: name.clone() },
+            Authentication::Basic { username, .. } => Self::Basic { username: username.clone() },
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -41,6 +63,7 @@ impl WebhookView {
             description: webhook.description.clone(),
             content: webhook.content.clone(),
             id_types: webhook.id_types.clone(),
+            authentication: (&webhook.authentication).into(),
             signing: match webhook.signing {
                 Signing::None {} => SigningView::None {},
                 Signing::StandardWebhooks { .. } => SigningView::StandardWebhooks { secret: generated },

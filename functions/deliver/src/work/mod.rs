@@ -9,7 +9,7 @@ mod send;
 
 use std::time::Duration;
 
-use fanhook_core::{chunk::State, outcome::Reason, signature::Signer, time::Millis, webhook::Signing};
+use fanhook_core::{chunk::State, outcome::Reason, run::EndpointSettings, time::Millis};
 use fanhook_lambda::telemetry::chain;
 use fanhook_store::{StoreResult, chunks::Chunk, endpoints::Endpoint, runs::Run};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 pub(crate) use self::land::Known;
 use crate::{
     control::View,
+    credentials::Credentials,
     invocation::Invocation,
     job::Job,
     pace::Pace,
@@ -37,8 +38,9 @@ pub(crate) struct Worker<'a> {
     read_at: Millis,
     run: Option<Run>,
     endpoint: Option<Endpoint>,
-    signing: Signing,
-    signer: Option<Signer>,
+    /// The settings that the credentials are made of.
+    settings: Option<EndpointSettings>,
+    credentials: Credentials,
     deadline: Duration,
     last_start: Millis,
     /// Tokens taken, and at which rate.
@@ -69,8 +71,8 @@ impl<'a> Worker<'a> {
             read_at: Millis(0),
             run: Some(run.clone()),
             endpoint: None,
-            signing: Signing::None {},
-            signer: None,
+            settings: None,
+            credentials: Credentials::default(),
             deadline,
             last_start: invocation.window.last_start(deadline),
             pace: None,
@@ -105,14 +107,14 @@ impl<'a> Worker<'a> {
         self.stop
     }
 
-    /// Gets the signer for the settings of now.
+    /// Gets the credentials for the settings of now.
     pub(crate) async fn ready(&mut self) -> StoreResult<()> {
         let Some(endpoint) = &self.endpoint else { return Ok(()) };
         let (ports, pinned) = (self.invocation.ports, &self.job.pinned);
-        let (signing, now) = (endpoint.settings.signing.clone(), ports.clock.now());
-        let signers = &ports.kept.signers;
-        self.signer = signers.get(&*ports.secrets, &pinned.workspace, pinned.webhook, &signing, now).await?;
-        self.signing = signing;
+        let (settings, now) = (endpoint.settings.clone(), ports.clock.now());
+        let of = (&pinned.workspace, pinned.webhook);
+        self.credentials = ports.kept.keyring.get(&*ports.secrets, of, &settings, now).await?;
+        self.settings = Some(settings);
         Ok(())
     }
 
@@ -120,7 +122,7 @@ impl<'a> Worker<'a> {
     async fn refresh(&mut self) {
         self.take_view();
         let changed =
-            self.endpoint.as_ref().is_some_and(|endpoint| endpoint.settings.signing != self.signing);
+            self.endpoint.as_ref().is_some_and(|endpoint| Some(&endpoint.settings) != self.settings.as_ref());
         if changed && let Err(error) = self.ready().await {
             self.fault(&error);
         }

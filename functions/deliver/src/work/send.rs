@@ -197,7 +197,7 @@ impl Worker<'_> {
         let prepared = match recipients.get(index) {
             None => Err(Reason::Internal),
             Some(recipient) => {
-                let attempt = Try { tries, now, signer: self.signer.as_ref() };
+                let attempt = Try { tries, now, credentials: &self.credentials };
                 let (preparer, profile) = (&mut self.preparer, recipients.profile(recipient));
                 // One user's values that trip our own code are that user's end alone.
                 catch_unwind(AssertUnwindSafe(|| preparer.prepare(recipient, profile, attempt)))

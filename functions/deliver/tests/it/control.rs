@@ -141,6 +141,7 @@ async fn a_new_rate_and_a_new_secret_count_from_the_next_reading() {
         let endpoint = endpoints::get(&*world.ledger, world.webhook).await.unwrap().unwrap();
         let settings = EndpointSettings {
             requests_per_second: None,
+            authentication: fanhook_core::webhook::Authentication::default(),
             signing: fanhook_core::webhook::Signing::None {},
             ..endpoint.settings
         };

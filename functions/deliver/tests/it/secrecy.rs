@@ -10,13 +10,13 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use fanhook_core::outcome::Reason;
+use fanhook_core::{outcome::Reason, webhook::Authentication};
 use fanhook_store::memory::{Fault, Operation};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     endpoint::Reply,
-    world::{SECRET, Setup, World},
+    world::{KEY, SECRET, Setup, World},
 };
 
 #[derive(Clone, Default)]
@@ -119,4 +119,37 @@ async fn a_secret_is_decrypted_once_in_five_minutes_for_all_chunks() {
     world.clock.advance(Duration::from_secs(200));
     world.invoke().await;
     assert_eq!((decrypted.load(Ordering::SeqCst), world.endpoint.seen().len()), (2, 30));
+}
+
+#[tokio::test]
+async fn a_request_says_who_calls_in_the_way_that_was_chosen() {
+    type Choice = fn(String) -> Authentication;
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("shop:{KEY}")));
+    let table: [(Choice, &str, Option<String>); 4] = [
+        (|_| Authentication::None {}, "authorization", None),
+        (|ciphertext| Authentication::Bearer { ciphertext }, "authorization", Some(format!("Bearer {KEY}"))),
+        (
+            |ciphertext| Authentication::Header { name: "X-Api-Key".to_owned(), ciphertext },
+            "x-api-key",
+            Some(KEY.to_owned()),
+        ),
+        (
+            |ciphertext| Authentication::Basic { username: "shop".to_owned(), ciphertext },
+            "authorization",
+            Some(basic),
+        ),
+    ];
+    for (authentication, name, value) in table {
+        let world = World::new(Setup { chunks: vec![1], authentication, ..Setup::default() }).await;
+        world
+            .endpoint
+            .script(|seen, _| (Duration::from_millis(1), Reply::Body(400, format!("{:?}", seen.headers))));
+        world.invoke().await;
+        let seen = world.endpoint.seen()[0].clone();
+        assert_eq!(seen.header(name), value.as_deref());
+        assert!(seen.header("webhook-signature").is_some(), "it is signed as well");
+        let answer = world.records().await.remove(0).answer.unwrap();
+        let secret = value.as_deref().and_then(|value| value.split(' ').next_back()).unwrap_or(KEY);
+        assert!(answer.contains("webhook-timestamp") && !answer.contains(secret), "{answer}");
+    }
 }

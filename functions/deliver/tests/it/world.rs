@@ -20,7 +20,7 @@ use fanhook_core::{
     recipient,
     run::{EndpointSettings, Pinned, RunState},
     time::Millis,
-    webhook::{RetryPolicy, Signing},
+    webhook::{Authentication, RetryPolicy, Signing},
 };
 use fanhook_lambda::{
     clock::{Clock, ManualClock},
@@ -40,6 +40,8 @@ use crate::endpoint::Endpoint;
 
 pub(crate) const START: Millis = Millis(1_800_000_000_000);
 pub(crate) const SECRET: &[u8] = b"a secret of twenty-four bytes or so";
+/// What requests authenticate with, where they do.
+pub(crate) const KEY: &str = "s3cr3t-key-of-the-crm";
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// When a worker dies: at its n-th effect, before or after it is done. From then on nothing that it does has an effect.
@@ -109,6 +111,8 @@ pub(crate) struct Setup {
     pub(crate) expires_at: Option<Millis>,
     pub(crate) deadline_seconds: u32,
     pub(crate) signed: bool,
+    /// How requests say who calls; the ciphertext is filled in, of [`KEY`].
+    pub(crate) authentication: fn(String) -> Authentication,
 }
 
 impl Default for Setup {
@@ -122,6 +126,7 @@ impl Default for Setup {
             expires_at: None,
             deadline_seconds: 10,
             signed: true,
+            authentication: |_| Authentication::None {},
         }
     }
 }
@@ -184,9 +189,13 @@ impl World {
         let context = SecretContext::signing(&workspace, webhook);
         let ciphertext = secrets.encrypt(&context, &SECRET.to_vec().into()).await.unwrap();
         let signing = if setup.signed { Signing::StandardWebhooks { ciphertext } } else { Signing::None {} };
+        let context = SecretContext::authentication(&workspace, webhook);
+        let key = secrets.encrypt(&context, &KEY.as_bytes().to_vec().into()).await.unwrap();
+        let authentication = (setup.authentication)(key);
         let settings = EndpointSettings {
             requests_per_second: setup.rate,
             retry: RetryPolicy { give_up_after_seconds: setup.give_up_after },
+            authentication,
             signing,
             updated: START,
         };

@@ -6,14 +6,16 @@ use url::Host;
 
 use super::header::check_header;
 use super::{
-    Body, Content, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS, MAX_URL_TEMPLATE,
-    Method, RetryPolicy, Webhook, port,
+    Authentication, Body, Content, Header, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS,
+    MAX_PARAMETERS, MAX_URL_TEMPLATE, Method, RetryPolicy, Webhook, port,
 };
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
 
 /// Longest name of a webhook or a push and of what marketers read, in characters.
 pub const MAX_NAME: usize = 100;
+/// Longest user name of basic authentication, in bytes.
+const MAX_USERNAME: usize = 256;
 /// Longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 1000;
 /// Longest time that a failed request is tried again, in seconds.
@@ -51,8 +53,43 @@ impl Webhook {
         for (index, code) in self.id_types.iter().enumerate().filter(|(_, code)| !seen.insert(*code)) {
             faults.push(Fault::new(format!("id_types[{index}]"), format!("`{code}` is named twice")));
         }
+        faults.extend(self.check_authentication().into_iter().map(|fault| fault.within("authentication")));
         faults.extend(self.limits.check().into_iter().map(|fault| fault.within("limits")));
         faults.extend(self.retry.check().into_iter().map(|fault| fault.within("retry")));
+        faults
+    }
+}
+
+impl Webhook {
+    fn check_authentication(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        match &self.authentication {
+            Authentication::None {} | Authentication::Bearer { .. } => {}
+            Authentication::Header { name, .. } => {
+                let header = Header { name: name.clone(), value: String::new() };
+                let body = &self.content.body;
+                faults.extend(
+                    check_header(&header, body)
+                        .into_iter()
+                        .map(|fault| Fault { field: "name".to_owned(), ..fault }),
+                );
+            }
+            Authentication::Basic { username, .. } => {
+                let fits = (1..=MAX_USERNAME).contains(&username.len());
+                if !fits || username.contains(':') || username.chars().any(char::is_control) {
+                    let detail = format!(
+                        "a user name has 1 to {MAX_USERNAME} bytes, no colon and no control characters (RFC 7617)"
+                    );
+                    faults.push(Fault::new("username", detail));
+                }
+            }
+        }
+        let taken =
+            |name: &str| self.content.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        if let Some(name) = self.authentication.header().filter(|name| taken(name)) {
+            let fault = Fault::new("", format!("`{name}` is one of the static headers already"));
+            faults.push(fault.hint("remove the static header, or authenticate in another way"));
+        }
         faults
     }
 }

@@ -429,6 +429,7 @@ async fn endpoint(table: &dyn Table, requests_per_second: Option<u32>) -> Webhoo
     let settings = EndpointSettings {
         requests_per_second,
         retry: RetryPolicy::default(),
+        authentication: fanhook_core::webhook::Authentication::default(),
         signing: Signing::None {},
         updated: NOW,
     };
@@ -475,6 +476,7 @@ async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
     let settings = EndpointSettings {
         requests_per_second: None,
         retry: RetryPolicy::default(),
+        authentication: fanhook_core::webhook::Authentication::default(),
         signing: Signing::None {},
         updated: NOW,
     };

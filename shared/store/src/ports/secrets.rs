@@ -22,6 +22,11 @@ impl SecretContext {
     pub fn signing(workspace: &WorkspaceId, webhook: WebhookId) -> Self {
         Self { workspace: workspace.to_string(), webhook: webhook.to_string(), field: "signing" }
     }
+
+    /// The context of what a webhook's requests authenticate with.
+    pub fn authentication(workspace: &WorkspaceId, webhook: WebhookId) -> Self {
+        Self { field: "authentication", ..Self::signing(workspace, webhook) }
+    }
 }
 
 /// Encryption under the deployment's key.

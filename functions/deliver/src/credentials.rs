@@ -1,0 +1,110 @@
+//! What requests are signed and authenticated with: secrets are decrypted once in a while, and kept in memory only as what is made of them.
+
+use std::time::Duration;
+
+use fanhook_core::{
+    id::{WebhookId, WorkspaceId},
+    run::EndpointSettings,
+    signature::Signer,
+    time::Millis,
+    webhook::{Authentication, Signing},
+};
+use fanhook_outbound::{HeaderName, HeaderValue};
+use fanhook_store::{
+    StoreError, StoreResult,
+    ports::{SecretContext, Secrets},
+};
+use secrecy::ExposeSecret;
+use tokio::sync::Mutex;
+
+/// How long what was made of a secret is used.
+const LIFETIME: Duration = Duration::from_mins(5);
+
+/// What the requests to an endpoint carry.
+#[derive(Clone, Default)]
+pub(crate) struct Credentials {
+    /// None where requests are not signed.
+    pub(crate) signer: Option<Signer>,
+    /// The header that says who calls.
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Credentials by endpoint and settings, so that a rotated secret is another one.
+#[derive(Default)]
+pub(crate) struct Keyring {
+    signers: Opened<String, Signer>,
+    headers: Opened<Authentication, (HeaderName, HeaderValue)>,
+}
+
+impl Keyring {
+    /// The credentials for these settings. Who asks at the same time decrypts once.
+    pub(crate) async fn get(
+        &self,
+        secrets: &dyn Secrets,
+        (workspace, webhook): (&WorkspaceId, WebhookId),
+        settings: &EndpointSettings,
+        now: Millis,
+    ) -> StoreResult<Credentials> {
+        let mut credentials = Credentials::default();
+        if let Signing::StandardWebhooks { ciphertext } = &settings.signing {
+            let open = async || {
+                let secret = secrets.decrypt(&SecretContext::signing(workspace, webhook), ciphertext).await?;
+                Signer::new(secret.expose_secret()).map_err(corrupt)
+            };
+            credentials.signer = Some(self.signers.get(webhook, ciphertext, now, open).await?);
+        }
+        let authentication = &settings.authentication;
+        if let (Some(name), Some(ciphertext)) = (authentication.header(), authentication.ciphertext()) {
+            let open = async || {
+                let context = SecretContext::authentication(workspace, webhook);
+                let secret = secrets.decrypt(&context, ciphertext).await?;
+                let text = std::str::from_utf8(secret.expose_secret()).map_err(corrupt)?;
+                let value = authentication.value(text).unwrap_or_default();
+                let mut value = HeaderValue::from_str(&value).map_err(corrupt)?;
+                value.set_sensitive(true);
+                Ok((name.parse().map_err(corrupt)?, value))
+            };
+            credentials.header = Some(self.headers.get(webhook, authentication, now, open).await?);
+        }
+        Ok(credentials)
+    }
+}
+
+fn corrupt(error: impl std::fmt::Display) -> StoreError {
+    StoreError::corrupt("secret", error)
+}
+
+/// What was made of decrypted secrets.
+struct Opened<K, T>(Mutex<Vec<Kept<K, T>>>);
+
+struct Kept<K, T> {
+    webhook: WebhookId,
+    key: K,
+    since: Millis,
+    made: T,
+}
+
+impl<K, T> Default for Opened<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Clone + PartialEq, T: Clone> Opened<K, T> {
+    async fn get(
+        &self,
+        webhook: WebhookId,
+        key: &K,
+        now: Millis,
+        open: impl AsyncFnOnce() -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        let mut kept = self.0.lock().await;
+        kept.retain(|kept| now.since(kept.since) < LIFETIME);
+        if let Some(known) = kept.iter().find(|kept| kept.webhook == webhook && kept.key == *key) {
+            return Ok(known.made.clone());
+        }
+        let made = open().await?;
+        kept.push(Kept { webhook, key: key.clone(), since: now, made: made.clone() });
+        Ok(made)
+    }
+}
