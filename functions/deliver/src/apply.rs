@@ -205,6 +205,7 @@ async fn give(
 ) -> StoreResult<Pass> {
     let ports = invocation.ports;
     let now = ports.clock.now();
+    let next = next.max(now);
     let more = chunk.states.pending_len() > 0 && stopped != Some(Stop::NotLive);
     let delay = plan::wake(now, next, chunk.pass).filter(|_| more);
     if chunks::settle(&*ports.ledger, chunk, next, delay.map(|_| now)).await? == Fenced::Lost {

@@ -124,6 +124,7 @@ impl<'a> Control<'a> {
             news
         });
         if news {
+            tracing::error!(alarm = "endpoint_parked", %webhook, "an endpoint answered that it is gone");
             endpoints::park(&*self.ports.ledger, webhook, self.ports.clock.now()).await
         } else {
             Ok(())

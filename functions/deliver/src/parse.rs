@@ -44,8 +44,15 @@ impl<'a> Recipients<'a> {
         let qaids: HashSet<Qaid> =
             needing.filter_map(|recipient| recipient.qaid.as_str().parse().ok()).collect();
         let qaids: Vec<Qaid> = qaids.into_iter().collect();
-        let batches =
-            qaids.chunks(BATCH).map(|batch| profiles::get_many(table, &job.pinned.workspace, batch));
+        let (id_types, tags) = (&job.pinned.push_content.id_types, job.program.tags());
+        // What this push does not need of a large profile must not fill the memory.
+        let batches = qaids.chunks(BATCH).map(async |batch| {
+            let mut found = profiles::get_many(table, &job.pinned.workspace, batch).await?;
+            for (_, profile) in &mut found {
+                profile.keep(id_types, tags);
+            }
+            StoreResult::Ok(found)
+        });
         let found: Vec<Vec<(Qaid, Profile)>> =
             stream::iter(batches).buffer_unordered(AT_A_TIME).try_collect().await?;
         self.profiles = found.into_iter().flatten().collect();

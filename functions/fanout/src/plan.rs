@@ -5,6 +5,7 @@ use std::{collections::HashMap, hash::BuildHasher};
 use fanhook_core::{
     audience::{BadRow, Record},
     chunk::{CHUNKS_PER_SEGMENT, RECIPIENTS_PER_CHUNK},
+    recipient::Recipient,
 };
 use foldhash::fast::FixedState;
 
@@ -116,7 +117,7 @@ impl Packer {
         let hash = self.seen.hasher().hash_one(record.qaid());
         let first = *self.seen.entry(hash).or_insert(start);
         // Two users may share a hash: then the second is not looked for any more. Met again, it is a recipient with the same `webhook-id`.
-        if first < start && user(&lines[first..]) == user(&lines[start..]) {
+        if first < start && same_user(&lines[first..], &lines[start..]) {
             lines.truncate(start);
             self.segment.duplicates += 1;
             return;
@@ -148,16 +149,22 @@ impl Packer {
     }
 }
 
-/// The QAID of a line, as the line writes it: the first text in it.
-fn user(line: &[u8]) -> &[u8] {
-    const BEFORE: usize = b"{\"qaid\":\"".len();
-    let mut end = BEFORE;
-    while let Some(&byte) = line.get(end) {
-        match byte {
-            b'"' => break,
-            b'\\' => end += 2,
-            _ => end += 1,
-        }
+/// Whether two lines, each at the beginning of its text, are of the same user.
+fn same_user(one: &[u8], other: &[u8]) -> bool {
+    if let (Some(one), Some(other)) = (user(one), user(other)) {
+        return one == other;
     }
-    line.get(BEFORE..end).unwrap_or(line)
+    // A file may write its objects in any way.
+    let qaid = |lines: &[u8]| {
+        let line = lines.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
+        Recipient::parse(line).ok().map(|recipient| recipient.qaid.as_str().to_owned())
+    };
+    qaid(one) == qaid(other)
+}
+
+/// The QAID of the line that a text begins with, where it comes first and is written without escapes, as most lines have it.
+fn user(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"{\"qaid\":\"")?;
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    (rest[end] == b'"').then_some(&rest[..end])
 }

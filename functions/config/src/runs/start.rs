@@ -176,12 +176,16 @@ async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
         let detail = "the push does not fit its webhook and the ID types as they are now; save it again";
         return Err(Problem::conflict("push_outdated", detail).errors(faults));
     }
-    // A crash between a webhook's two writes leaves its endpoint behind.
-    let endpoint = endpoints::get(&*caller.ledger, webhook.id).await?;
-    let current =
-        endpoint.is_some_and(|endpoint| endpoint.settings == settings(&webhook, endpoint.settings.updated));
-    if !current {
-        settle(caller, webhook.id).await?;
+    match endpoints::get(&*caller.ledger, webhook.id).await? {
+        Some(endpoint) if endpoint.settings == settings(&webhook, endpoint.settings.updated) => {
+            if endpoint.parked {
+                let detail =
+                    "the endpoint answered `410 Gone`; when it is back, save its webhook again to open it";
+                return Err(Problem::conflict("endpoint_parked", detail));
+            }
+        }
+        // A crash between a webhook's two writes leaves its endpoint behind.
+        _ => settle(caller, webhook.id).await?,
     }
     Ok(webhook)
 }

@@ -188,7 +188,8 @@ async fn a_start_brings_an_endpoint_that_was_left_behind_up_to_date() {
     assert_eq!(endpoint.settings.requests_per_second, Some(50));
     // One that is parked stays so.
     endpoints::park(&*world.ledger, id, START).await.unwrap();
-    world.start(&push, "k2", &[&world.audience().await]).send().await.ok(202);
+    let refused = world.start(&push, "k2", &[&world.audience().await]).send().await;
+    assert_eq!(refused.code(409), "endpoint_parked");
     assert!(endpoints::get(&*world.ledger, id).await.unwrap().unwrap().parked);
 }
 
@@ -210,4 +211,19 @@ async fn a_store_that_fails_is_503_and_tells_nothing_of_itself() {
     let answer = world.call("GET", format!("/webhooks/{stored}")).send().await;
     assert_eq!(answer.code(500), "internal");
     assert!(!answer.body.to_string().contains("canary"));
+}
+
+#[tokio::test]
+async fn a_run_on_a_parked_endpoint_is_refused_until_its_webhook_is_saved_again() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let push = world.push(&webhook).await;
+    let upload = world.audience().await;
+    let later = START + Duration::from_secs(1);
+    fanhook_store::endpoints::park(&*world.ledger, webhook.parse().unwrap(), later).await.unwrap();
+    assert_eq!(world.start(&push, "k", &[&upload]).send().await.code(409), "endpoint_parked");
+    world.clock.advance(Duration::from_secs(2));
+    let saved = crate::world::webhook("Coupons");
+    world.call("PUT", format!("/webhooks/{webhook}")).json(&saved).send().await.ok(200);
+    world.start(&push, "k", &[&upload]).send().await.ok(202);
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fanhook_core::{chunk::State, outcome::Reason, retry::SCHEDULE, time::Millis};
+use fanhook_core::{chunk::State, outcome::Reason, retry, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::caught};
 use fanhook_store::{
     chunks::{self, Fenced},
@@ -130,16 +130,21 @@ impl Worker<'_> {
         }
     }
 
-    /// Who is sent to in this pass: those who were never tried come before all others, so that an endpoint which is too slow for a
-    /// whole pass is not asked for the same users over and over.
+    /// Who is sent to in this pass: those who were tried least, so that an endpoint which is too slow for a whole pass is not asked for
+    /// the same users over and over. The others wait as long as these will after their next try.
     fn waiting(&mut self) -> VecDeque<usize> {
         let states = &self.chunk.states;
-        let untried = states.untried_len();
-        if untried == 0 || untried == states.pending_len() {
-            return states.pending().collect();
+        let tries = |index: usize| match states.get(index) {
+            State::Pending { tries } => tries,
+            State::Final { .. } => u8::MAX,
+        };
+        let least = states.pending().map(tries).min().unwrap_or_default();
+        let waiting: VecDeque<usize> = states.pending().filter(|&index| tries(index) == least).collect();
+        if waiting.len() < states.pending_len() {
+            let ports = self.invocation.ports;
+            self.next = Some(ports.clock.now() + retry::wait(least.saturating_add(1), ports.random.number()));
         }
-        self.next = Some(self.invocation.ports.clock.now() + SCHEDULE[0]);
-        states.pending().filter(|&index| states.get(index) == State::Pending { tries: 0 }).collect()
+        waiting
     }
 
     /// Why no request may start now; none where one may.

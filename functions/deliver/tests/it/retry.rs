@@ -1,6 +1,6 @@
 //! What comes after an answer that is no success.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use fanhook_core::{
     outcome::Reason,
@@ -186,4 +186,35 @@ async fn deliver_wakes_itself_at_most_three_times_in_a_row() {
         let row = world.chunk(0).await;
         world.clock.set(row.next_attempt.max(world.clock.now()));
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_too_slow_for_a_pass_is_asked_for_every_user_as_often() {
+    // A request a second: a pass has room for less than half of them.
+    let world = World::new(Setup { chunks: vec![200], rate: Some(1), ..Setup::default() }).await;
+    world.endpoint.answer(Reply::Status(503));
+    for _ in 0..14 {
+        let row = world.chunk(0).await;
+        world.clock.set(row.next_attempt.max(world.clock.now()));
+        world.invoke().await;
+    }
+    let mut asked = HashMap::<String, u32>::new();
+    for seen in world.endpoint.seen().iter() {
+        *asked.entry(seen.webhook_id.clone()).or_default() += 1;
+    }
+    let (least, most) = (asked.values().min().unwrap(), asked.values().max().unwrap());
+    assert_eq!(asked.len(), 200);
+    assert!(*most >= 3 && most - least <= 1, "{least} to {most} times");
+}
+
+#[tokio::test]
+async fn no_chunk_is_left_to_a_time_that_is_over() {
+    // The first fails at once, the others take the whole pass.
+    let world = World::new(Setup { chunks: vec![500], deadline_seconds: 30, ..Setup::default() }).await;
+    world.endpoint.script(|seen, _| {
+        let first = seen.body.contains("000000\"");
+        (if first { Duration::from_millis(10) } else { Duration::from_secs(29) }, Reply::Status(503))
+    });
+    world.invoke().await;
+    assert!(world.chunk(0).await.next_attempt + Duration::from_secs(1) >= world.clock.now());
 }

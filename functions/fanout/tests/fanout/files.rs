@@ -63,6 +63,23 @@ async fn every_format_gives_the_same_recipients() {
 }
 
 #[tokio::test]
+async fn a_user_is_a_duplicate_however_its_line_is_written() {
+    let lines = [
+        r#"{"qaid":"u1","tags":{"city":"Ulm"}}"#,
+        r#"{"tags":{"city":"Bonn"},"qaid":"u1"}"#,
+        r#"{"ids":{"EMAIL":["a@example.com"]},"qaid":"u1"}"#,
+        r#"{"qaid":"\u00751"}"#,
+        r#"{ "qaid" : "u1" }"#,
+        r#"{"ids":{"EMAIL":["a@example.com"]},"qaid":"u2"}"#,
+        r#"{"qaid":"u2"}"#,
+    ];
+    let world = world(&[lines.join("\n").into_bytes()]).await;
+    assert_eq!(world.work(0).await, Outcome::Ended);
+    let commit = world.part(0).await.commit;
+    assert_eq!((commit.recipients, commit.duplicates, commit.bad_rows), (2, 5, 0));
+}
+
+#[tokio::test]
 async fn records_are_recipients_bad_rows_duplicates_blanks_and_header() {
     let file = "qaid,tag.name\nann,Ann\nbob\n\nann,Again\n\"eve,Eve\nbob,Bob\n";
     let world = world(&[file.as_bytes().to_vec()]).await;

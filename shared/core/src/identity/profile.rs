@@ -33,6 +33,14 @@ pub struct Source {
 }
 
 impl Profile {
+    /// Forgets all but IDs of these types and these tags.
+    pub fn keep(&mut self, id_types: &[IdTypeCode], tags: &[String]) {
+        for source in self.sources.values_mut() {
+            source.ids.retain(|code, _| id_types.contains(code));
+            source.tags.retain(|name, _| tags.contains(name));
+        }
+    }
+
     /// The profile as one, where a stronger source stands before a weaker one.
     ///
     /// `order` names the workspace's sources, the strongest first. Sources that it does not name are weaker than all that it does;
