@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use reqwest::{Client, Response};
@@ -68,6 +68,15 @@ impl Aws {
         let answer = self.http.get(format!("{}/_ministack/health", self.endpoint)).send().await?;
         answer.error_for_status()?;
         Ok(())
+    }
+
+    /// The environment variables of a function.
+    pub(crate) async fn variables(&self, function: &str) -> Result<BTreeMap<String, String>> {
+        let address = format!("{}/2015-03-31/functions/{function}/configuration", self.endpoint);
+        let request = self.http.get(address).header("authorization", signature("lambda"));
+        let answer = request.send().await.with_context(|| format!("{function} was not asked for"))?;
+        let configuration: Value = serde_json::from_str(&text(answer, function).await?)?;
+        Ok(serde_json::from_value(configuration["Environment"]["Variables"].clone())?)
     }
 
     pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Result<Answer> {

@@ -174,6 +174,19 @@ impl Stack {
         self.aws.invoke(self.outputs.function(function)?, event).await
     }
 
+    /// The environment that a function runs in, with what leads it to this local AWS.
+    pub async fn environment(&self, function: &str) -> Result<BTreeMap<String, String>> {
+        let mut variables = self.aws.variables(self.outputs.function(function)?).await?;
+        let local = [
+            ("AWS_ENDPOINT_URL", self.outputs.endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", deploy::REGION),
+        ];
+        variables.extend(local.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        Ok(variables)
+    }
+
     /// Calls an operation of one of AWS's JSON services, such as `AmazonSQS.SendMessage`.
     pub async fn call(&self, operation: &str, input: &Value) -> Result<Value> {
         self.aws.call(operation, input).await

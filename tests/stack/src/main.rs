@@ -76,6 +76,13 @@ enum Command {
         #[arg(long)]
         event: Option<PathBuf>,
     },
+    /// Print the environment of a function, as an env file: with it the function runs outside of the stack, on the stack's tables.
+    Environment {
+        #[command(flatten)]
+        name: Name,
+        /// config, fanout, dispatch, deliver or profiles.
+        function: String,
+    },
     /// Print what a function has logged.
     Logs {
         #[command(flatten)]
@@ -131,6 +138,11 @@ async fn run() -> Result<()> {
             say(&serde_json::to_string_pretty(&answer.payload)?)?;
             if answer.failed {
                 bail!("{function} failed");
+            }
+        }
+        Command::Environment { name, function } => {
+            for (variable, value) in Stack::attach(&name.name)?.environment(&function).await? {
+                say(&format!("{variable}={value}"))?;
             }
         }
         Command::Logs { name, function, follow } => logs(&Stack::attach(&name.name)?, &function, follow)?,
