@@ -1,6 +1,6 @@
 //! Excerpts of answers, without what a receiver must not give back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 use http::HeaderName;
 
@@ -28,14 +28,14 @@ pub fn sensitive(request: &Request) -> Vec<&str> {
         .collect()
 }
 
-/// The beginning of an answer as text, at most [`EXCERPT`] bytes: each of `remove` is taken out (also with `/` written `\/`, as in
-/// JSON), control characters become spaces.
+/// The beginning of an answer as text, at most [`EXCERPT`] bytes: each of `remove` is taken out, however JSON, a form or an address would
+/// write it, and control characters become spaces.
 pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> String {
     let mut text = String::from_utf8_lossy(answer).into_owned();
     let mut remove: Vec<Cow<'r, str>> =
         remove.into_iter().filter(|part| part.len() >= SHORTEST).map(Cow::Borrowed).collect();
-    let escaped = remove.iter().filter(|part| part.contains('/')).map(|part| part.replace('/', "\\/").into());
-    remove.extend(escaped.collect::<Vec<_>>());
+    let escaped: Vec<Cow<'r, str>> = remove.iter().flat_map(|part| escaped(part)).map(Cow::Owned).collect();
+    remove.extend(escaped);
     // The longest first: one may stand inside another.
     remove.sort_by_key(|part| std::cmp::Reverse(part.len()));
     for part in &remove {
@@ -49,6 +49,36 @@ pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> 
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let end = (0..=EXCERPT.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text[..end].trim_end().to_owned()
+}
+
+/// A text as others may write it, where that differs: in JSON with `\/`, in JSON of ASCII alone, percent-encoded, as a form.
+fn escaped(text: &str) -> Vec<String> {
+    let json = serde_json::to_string(text).unwrap_or_default();
+    let json = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
+    let (mut ascii, mut encoded) = (String::new(), String::new());
+    // Writing to a text cannot fail.
+    for c in json.chars() {
+        if matches!(c, ' '..='~') {
+            ascii.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(ascii, "\\u{unit:04x}");
+        }
+    }
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    let form = encoded.replace("%20", "+");
+    let mut forms = vec![json.replace('/', "\\/"), ascii.replace('/', "\\/"), json, ascii, encoded, form];
+    forms.sort_unstable();
+    forms.dedup();
+    forms.retain(|form| form != text);
+    forms
 }
 
 /// Drops an end of `text` with which `part` begins: the rest of it was not read.
@@ -70,6 +100,23 @@ mod tests {
         assert_eq!(excerpt(b"no\r\nsuch\0user\xff", []), "no  such user\u{fffd}");
         let long = "ü".repeat(1_000);
         assert_eq!(excerpt(long.as_bytes(), []).len(), EXCERPT);
+    }
+
+    #[test]
+    fn what_a_user_is_called_is_taken_out_however_it_is_escaped() {
+        let name = "José \"Pepe\" García/Ruiz";
+        let echoes = [
+            name.to_owned(),
+            serde_json::to_string(name).unwrap(),
+            serde_json::to_string(name).unwrap().replace('/', "\\/"),
+            r#"{"name":"Jos\u00e9 \"Pepe\" Garc\u00eda\/Ruiz"}"#.to_owned(),
+            "name=Jos%C3%A9%20%22Pepe%22%20Garc%C3%ADa%2FRuiz&x=1".to_owned(),
+            "name=Jos%C3%A9+%22Pepe%22+Garc%C3%ADa%2FRuiz&x=1".to_owned(),
+        ];
+        for echo in echoes {
+            let text = excerpt(echo.as_bytes(), [name]);
+            assert!(text.contains(REMOVED) && !text.contains("Pepe") && !text.contains("Ruiz"), "{text}");
+        }
     }
 
     #[test]
