@@ -1,8 +1,8 @@
 //! `profiles` imports profile files: each row becomes one update of one user's item.
 //!
-//! S3 tells of a file by a message of the queue. The file is read as one stream from the upload's commit point on ([`import`]); each
-//! row's source replaces what it said of the user before ([`fanhook_core::audience::Said`]), 64 updates at a time ([`apply`]). Near its end an invocation saves
-//! where it is and leaves a message for the next one. Doing a part of a file twice changes nothing.
+//! S3 tells of a file by a message of the queue. The file is read as one stream from the upload's commit point on ([`import`]); what a
+//! row's source says ([`fanhook_core::audience::Said`]) replaces what it said of the user before, 64 updates at a time ([`apply`]).
+//! Near its end an invocation saves where it is and leaves a message for the next one. Doing a part of a file twice changes nothing.
 
 use std::sync::Arc;
 

@@ -238,6 +238,22 @@ fn each_queue_that_feeds_a_function_has_dead_letters_of_its_own() {
 }
 
 #[test]
+fn each_metric_of_ours_that_an_alarm_watches_is_counted() {
+    let template = template();
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    let ours: Vec<_> = alarms.iter().filter(|(_, alarm)| alarm["Namespace"] == "Fanhook").collect();
+    assert!(!ours.is_empty());
+    let sources: String = FUNCTIONS.iter().map(|(function, _)| source(function)).collect();
+    for (id, alarm) in ours {
+        let metric = alarm["MetricName"].as_str().unwrap();
+        assert!(
+            sources.contains(&format!("telemetry::count(&stack, \"{metric}\"")),
+            "{id}: nobody counts {metric}"
+        );
+    }
+}
+
+#[test]
 fn each_message_of_a_batch_has_a_fate_of_its_own() {
     let template = template();
     let mut fed = BTreeSet::new();

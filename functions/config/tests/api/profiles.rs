@@ -82,7 +82,10 @@ async fn a_batch_is_1_to_500() {
         let items: Vec<Value> = (0..count).map(|n| said(&n.to_string(), "crm", "Ann")).collect();
         world.call("POST", "/profiles").json(&json!({"items": items})).send().await
     };
-    call(500).await.ok(200);
+    let full = call(500).await.ok(200);
+    let results = full["items"].as_array().unwrap();
+    assert_eq!(results.len(), 500);
+    assert!(results.iter().all(|item| item["result"] == "stored"), "{full}");
     for count in [0, 501] {
         let refused = call(count).await;
         assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["items"]));
