@@ -205,6 +205,7 @@ async fn give(
 ) -> StoreResult<Pass> {
     let ports = invocation.ports;
     let now = ports.clock.now();
+    // A long pass may outlast a wait; behind the time nobody looks any more.
     let next = next.max(now);
     let more = chunk.states.pending_len() > 0 && stopped != Some(Stop::NotLive);
     let delay = plan::wake(now, next, chunk.pass).filter(|_| more);

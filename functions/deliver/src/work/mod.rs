@@ -171,8 +171,7 @@ impl<'a> Worker<'a> {
             }
         }
         let unsent = self.stop.map(|stop| stop.next(now));
-        // A long pass may outlast a wait; behind the time nobody looks any more.
-        let next = self.next.into_iter().chain(unsent).min().unwrap_or(now).max(now);
+        let next = self.next.into_iter().chain(unsent).min().unwrap_or(now);
         next.max(self.endpoint.as_ref().and_then(|endpoint| endpoint.not_before).unwrap_or_default())
     }
 }
