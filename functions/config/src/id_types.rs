@@ -10,11 +10,13 @@ use fanhook_core::{
 use fanhook_store::{id_types, ports::Table, webhooks};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
     access::{Admin, Id, Member},
     input::Input,
     output::Page,
+    precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
 };
 
@@ -22,19 +24,28 @@ use crate::{
 const ATTEMPTS: usize = 10;
 
 /// An ID type as a caller writes it; its code stands in the path.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"display_name": "Loyalty card", "priority": 20, "in_mapping": false, "normaliser": "trim"}))]
 pub(crate) struct IdTypeInput {
+    /// May be left out; else as in the address.
     #[serde(default)]
     code: Option<IdTypeCode>,
+    /// What people read.
+    #[schema(min_length = 1, max_length = 100)]
     display_name: String,
+    /// Smaller is stronger; unique in the workspace.
     priority: u32,
+    /// Only enabled types can be sent.
     #[serde(default = "enabled")]
     enabled: bool,
+    /// Whether users can be looked up by it; at most 5 types.
     #[serde(default)]
     in_mapping: bool,
+    /// How a value is brought into its one form before it is sent or hashed.
     #[serde(default)]
     normaliser: Normaliser,
+    /// For `phone`: how numbers without a calling code are dialled.
     #[serde(default)]
     dial_plan: Option<DialPlan>,
 }
@@ -50,22 +61,39 @@ impl IdTypeInput {
     }
 }
 
-/// `GET /id-types`, strongest first.
+/// Lists the ID types, strongest first.
+#[utoipa::path(get, path = "/id-types", tag = "ID types", operation_id = "list_id_types", responses(
+    (status = 200, description = "All of them.", body = Page<IdType>),
+))]
 pub(crate) async fn list(member: Member) -> Result<Json<Page<IdType>>> {
     let types = id_types::get(&*member.config, &member.workspace).await?.types;
     Ok(Json(Page { items: types, cursor: None }))
 }
 
-/// `GET /id-types/{code}`.
-pub(crate) async fn read(member: Member, Id(code): Id<IdTypeCode>) -> Result<Json<IdType>> {
+/// Reads an ID type.
+#[utoipa::path(get, path = "/id-types/{code}", tag = "ID types", operation_id = "read_id_type",
+    params(("code" = IdTypeCode, Path)),
+    responses((status = 200, description = "The ID type.", body = IdType, headers(("etag" = String, description = "For `If-Match`.")))),
+)]
+pub(crate) async fn read(member: Member, Id(code): Id<IdTypeCode>) -> Result<Tagged<IdType>> {
     let types = id_types::get(&*member.config, &member.workspace).await?.types;
-    types.into_iter().find(|id_type| id_type.code == code).map(Json).ok_or_else(Problem::not_found)
+    let found = types.into_iter().find(|id_type| id_type.code == code).ok_or_else(Problem::not_found)?;
+    Ok(Tagged(Tag::of(&found), found))
 }
 
-/// `PUT /id-types/{code}`: makes or replaces one; the workspace's list as a whole must fulfil its rules.
+/// Makes or replaces an ID type.
+///
+/// The workspace's list as a whole must fulfil its rules: at most 50, each priority once, at most 5 in the mapping.
+#[utoipa::path(put, path = "/id-types/{code}", tag = "ID types", operation_id = "replace_id_type",
+    params(("code" = IdTypeCode, Path), IfMatch), request_body = IdTypeInput, responses(
+    (status = 200, description = "It was replaced.", body = IdType, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 201, description = "It was made.", body = IdType, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 409, description = "`changed_meanwhile`."),
+))]
 pub(crate) async fn replace(
     admin: Admin,
     Id(code): Id<IdTypeCode>,
+    if_match: IfMatch,
     Input(input): Input<IdTypeInput>,
 ) -> Result<impl IntoResponse> {
     if input.code.as_ref().is_some_and(|named| *named != code) {
@@ -74,6 +102,7 @@ pub(crate) async fn replace(
     let id_type = input.into_type(code);
     for _ in 0..ATTEMPTS {
         let old = id_types::get(&*admin.config, &admin.workspace).await?;
+        if_match.check(tag(&old.types, &id_type.code).as_ref())?;
         let mut types: Vec<IdType> =
             old.types.iter().filter(|other| other.code != id_type.code).cloned().collect();
         let status = if types.len() == old.types.len() { StatusCode::CREATED } else { StatusCode::OK };
@@ -86,10 +115,15 @@ pub(crate) async fn replace(
             ));
         }
         if id_types::replace(&*admin.config, &admin.workspace, &old, types).await? {
-            return Ok((status, Json(id_type)));
+            return Ok((status, Tagged(Tag::of(&id_type), id_type)));
         }
     }
     Err(Problem::busy())
+}
+
+/// The tag of a type of the list.
+fn tag(types: &[IdType], code: &IdTypeCode) -> Option<Tag> {
+    types.iter().find(|id_type| id_type.code == *code).map(Tag::of)
 }
 
 /// A fault of the list, told of the element at `index`.
@@ -100,14 +134,20 @@ fn own(mut fault: Fault, index: usize) -> Fault {
     fault
 }
 
-/// `DELETE /id-types/{code}`: refused while a webhook names it.
-pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>) -> Result<StatusCode> {
+/// Deletes an ID type that no webhook names.
+#[utoipa::path(delete, path = "/id-types/{code}", tag = "ID types", operation_id = "delete_id_type",
+    params(("code" = IdTypeCode, Path), IfMatch), responses(
+    (status = 204, description = "It is gone."),
+    (status = 409, description = "`in_use`, with the webhooks in `used_by`; `changed_meanwhile`."),
+))]
+pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>, if_match: IfMatch) -> Result<StatusCode> {
     for _ in 0..ATTEMPTS {
         let old = id_types::get(&*admin.config, &admin.workspace).await?;
         let types: Vec<IdType> = old.types.iter().filter(|other| other.code != code).cloned().collect();
         if types.len() == old.types.len() {
             return Err(Problem::not_found());
         }
+        if_match.check(tag(&old.types, &code).as_ref())?;
         let users = users(&*admin.config, &admin.workspace, &code).await?;
         if !users.is_empty() {
             let users: Vec<_> =

@@ -4,10 +4,12 @@
 //! what `access` gives them alone, so that none can forget to ask. Nothing here opens a connection outside or decrypts a secret.
 
 mod access;
+mod document;
 mod id_types;
 mod input;
 mod observe;
 mod output;
+mod precondition;
 mod problem;
 mod profiles;
 mod pushes;
@@ -19,12 +21,12 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::{
-    Router, middleware,
-    routing::{get, post},
-};
+use axum::{Router, middleware};
 use fanhook_lambda::{clock::Clock, random::Random};
 use fanhook_store::ports::{Objects, Queue, Secrets, Table};
+use serde_json::Value;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::Access;
 pub use settings::{Environment, Settings};
@@ -54,29 +56,39 @@ pub struct Ports {
 /// The API over its ports.
 pub fn router(ports: Ports) -> Router {
     let ports = Arc::new(ports);
-    let id_type = get(id_types::read).put(id_types::replace).delete(id_types::delete);
-    let webhook = get(webhooks::read).put(webhooks::replace).delete(webhooks::delete);
-    let push = get(pushes::read).put(pushes::replace).delete(pushes::delete);
-    Router::new()
-        .route("/id-types", get(id_types::list))
-        .route("/id-types/{code}", id_type)
-        .route("/sources", get(sources::read).put(sources::replace))
-        .route("/profiles", get(profiles::look_up).post(profiles::write).delete(profiles::erase))
-        .route("/webhooks", get(webhooks::list).post(webhooks::create))
-        .route("/webhooks/{id}", webhook)
-        .route("/pushes", get(pushes::list).post(pushes::create))
-        .route("/pushes/{id}", push)
-        .route("/pushes/{id}/runs", post(runs::start))
-        .route("/uploads", post(uploads::create))
-        .route("/uploads/{id}", get(uploads::read))
-        .route("/runs", get(runs::list))
-        .route("/runs/{id}", get(runs::read))
-        .route("/runs/{id}/pause", post(runs::pause))
-        .route("/runs/{id}/resume", post(runs::resume))
-        .route("/runs/{id}/cancel", post(runs::cancel))
-        .route("/runs/{id}/failures", get(runs::failures))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(access::no_such_route)
         .method_not_allowed_fallback(access::no_such_method)
         .layer(middleware::from_fn_with_state(ports.clone(), observe::observe))
         .with_state(ports)
+}
+
+/// The description of the API, OpenAPI 3.1; `docs/openapi.json` holds it.
+pub fn document() -> Value {
+    let (_, described) = routes().split_for_parts();
+    document::complete(&described)
+}
+
+/// Every route, none without its description.
+fn routes() -> OpenApiRouter<Arc<Ports>> {
+    OpenApiRouter::with_openapi(document::Common::openapi())
+        .routes(routes!(id_types::list))
+        .routes(routes!(id_types::read, id_types::replace, id_types::delete))
+        .routes(routes!(sources::read, sources::replace))
+        .routes(routes!(profiles::look_up, profiles::write, profiles::erase))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::read, webhooks::replace, webhooks::delete))
+        .routes(routes!(pushes::list, pushes::create))
+        .routes(routes!(pushes::read, pushes::replace, pushes::delete))
+        .routes(routes!(runs::start::start))
+        .routes(routes!(uploads::create))
+        .routes(routes!(uploads::read))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::read))
+        .routes(routes!(runs::control::pause))
+        .routes(routes!(runs::resume::resume))
+        .routes(routes!(runs::control::cancel))
+        .routes(routes!(runs::failures::list))
+        .routes(routes!(document::read))
 }

@@ -6,6 +6,10 @@ use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use fanhook_core::{fault::Fault, time::Millis};
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
+};
 
 use crate::problem::{Problem, Result};
 
@@ -24,8 +28,17 @@ impl Serialize for Time {
     }
 }
 
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Time {}
+
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
     /// The items.
     pub(crate) items: Vec<T>,
@@ -42,10 +55,14 @@ impl<T> Page<T> {
 }
 
 /// What a caller says of the page it wants.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PageQuery {
+    /// Most items of the page; 50 where it is left out.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
+    /// The `cursor` of the page before.
     cursor: Option<String>,
 }
 

@@ -10,23 +10,37 @@ use fanhook_lambda::telemetry::chain;
 use fanhook_store::StoreError;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Details>);
 
-/// What the caller reads of it.
-#[derive(Debug, Serialize)]
-struct Details {
+/// Why a request was not done (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+#[schema(example = json!({
+    "type": "urn:fanhook:problem:invalid", "title": "Bad Request", "status": 400, "code": "invalid", "detail": "the input has a fault",
+    "errors": [{"field": "content.url", "line": 1, "column": 9, "detail": "…", "hint": "…"}],
+}))]
+pub(crate) struct Details {
+    /// `urn:fanhook:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// The status in words.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// What a person should know of this occurrence.
     detail: String,
+    /// The kind of problem, for programs.
     code: &'static str,
+    /// All faults of the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
+    /// What more there is to say, as the users of an object that can't be deleted.
     #[serde(flatten)]
+    #[schema(ignore)]
     more: Map<String, Value>,
 }
 

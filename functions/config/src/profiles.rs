@@ -17,6 +17,7 @@ use fanhook_store::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     access::{Admin, Member},
@@ -31,20 +32,25 @@ const MAX_BATCH: usize = 500;
 const AT_A_TIME: usize = 16;
 
 /// A batch; each item is as a line of an NDJSON profile file.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"items": [{"qaid": "u-17", "source": "crm", "ids": {"MOBILE": ["+4915112345678"]}, "tags": {"name": "Ann"}}]}))]
 pub(crate) struct Batch {
+    /// The profiles, each as a line of an NDJSON profile file: `qaid`, `source`, `updated` (left out: now), `ids`, `tags`.
+    #[schema(min_items = 1, max_items = 500, value_type = Vec<serde_json::Value>)]
     items: Vec<Box<RawValue>>,
 }
 
 /// What became of a batch, item by item, in its order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"items": [{"result": "stored"}]}))]
 pub(crate) struct Results {
+    /// One each.
     items: Vec<ItemResult>,
 }
 
 /// What became of one item.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 enum ItemResult {
     /// It stands, in place of what its source said before.
@@ -68,7 +74,12 @@ impl ItemResult {
     }
 }
 
-/// `POST /profiles`: a batch, each item with a fate of its own.
+/// Writes a batch of profiles, each item with a fate of its own.
+///
+/// An item replaces what its source said of the user before, unless that was newer. Doing a batch again changes nothing.
+#[utoipa::path(post, path = "/profiles", tag = "Profiles", operation_id = "write_profiles", request_body = Batch, responses(
+    (status = 200, description = "What became of each item, in their order.", body = Results),
+))]
 pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<Json<Results>> {
     let count = batch.items.len();
     if count == 0 || count > MAX_BATCH {
@@ -142,25 +153,37 @@ fn read(items: &[Box<RawValue>], types: Vec<IdTypeCode>, now: Millis) -> Vec<Rea
 }
 
 /// Whom a request is about.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
+    /// The user.
+    #[param(example = "u-17")]
     qaid: Qaid,
 }
 
 /// What is known of a user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Profile)]
+#[schema(example = json!({
+    "qaid": "u-17", "sources": {"crm": {"updated": "2027-01-15T08:00:00.000Z", "ids": {"MOBILE": ["+4915112345678"]}, "tags": {"name": "Ann"}}},
+}))]
 pub(crate) struct ProfileView {
+    /// The user.
     qaid: Qaid,
     /// By source.
     sources: BTreeMap<SourceName, SourceView>,
 }
 
 /// What one source said last of a user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProfileSource)]
 struct SourceView {
+    /// When.
     updated: Time,
+    /// IDs by type; digests are written `md5:…` and `sha256:…`.
     ids: BTreeMap<IdTypeCode, Vec<String>>,
+    /// Tags by name.
     tags: BTreeMap<String, String>,
 }
 
@@ -175,7 +198,10 @@ impl From<Source> for SourceView {
     }
 }
 
-/// `GET /profiles?qaid=`.
+/// Tells what each source says of a user.
+#[utoipa::path(get, path = "/profiles", tag = "Profiles", operation_id = "read_profile", params(User), responses(
+    (status = 200, description = "The profile.", body = ProfileView),
+))]
 pub(crate) async fn look_up(admin: Admin, Params(User { qaid }): Params<User>) -> Result<Json<ProfileView>> {
     let profile = profiles::get(&*admin.profiles, &admin.workspace, &qaid).await?;
     let sources = profile.ok_or_else(Problem::not_found)?.sources;
@@ -183,7 +209,12 @@ pub(crate) async fn look_up(admin: Admin, Params(User { qaid }): Params<User>) -
     Ok(Json(ProfileView { qaid, sources }))
 }
 
-/// `DELETE /profiles?qaid=`: erases whatever is known, now; done again it changes nothing.
+/// Erases whatever is known of a user, now; done again it changes nothing.
+///
+/// Files and outcomes go with their retention.
+#[utoipa::path(delete, path = "/profiles", tag = "Profiles", operation_id = "erase_profile", params(User), responses(
+    (status = 204, description = "Nothing is known any more."),
+))]
 pub(crate) async fn erase(admin: Admin, Params(User { qaid }): Params<User>) -> Result<StatusCode> {
     profiles::erase(&*admin.profiles, &admin.workspace, &qaid).await?;
     Ok(StatusCode::NO_CONTENT)

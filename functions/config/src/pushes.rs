@@ -13,12 +13,14 @@ use fanhook_store::{
     webhooks,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     access::{Caller, Id, Member},
     id_types::check_enabled,
     input::{Input, Params},
     output::{Page, PageQuery},
+    precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
 };
 
@@ -28,21 +30,44 @@ const MAX_STORED: usize = 100 * 1024;
 const ATTEMPTS: usize = 10;
 
 /// A push as a marketer writes it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Birthday",
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e",
+    "content": {
+        "id_types": ["MOBILE"],
+        "values": {"text": "Dear ${name}"},
+        "variables": [{"name": "name", "source": {"tag": "first name"}, "when_empty": {"default": "member"}}],
+    },
+}))]
 pub(crate) struct PushInput {
+    /// Name of the step.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
+    /// The webhook that it goes through.
     webhook: WebhookId,
+    /// What is sent to whom.
     content: PushContent,
 }
 
 /// A push as callers see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Push)]
+#[schema(example = json!({
+    "id": "psh_0190a5b2c3d4e5f60718293a4b5c6d7f", "version": 1, "name": "Birthday", "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e",
+    "content": {"id_types": ["MOBILE"], "id_policy": "first", "send_form": "plain", "values": {"text": "Happy birthday"}, "variables": []},
+}))]
 pub(crate) struct PushView {
+    /// Its identifier.
     id: PushId,
+    /// Counts the changes, from 1.
     version: u32,
+    /// Name of the step.
     name: String,
+    /// The webhook that it goes through.
     webhook: WebhookId,
+    /// What is sent to whom.
     content: PushContent,
 }
 
@@ -79,6 +104,12 @@ impl PushInput {
     }
 }
 
+impl PushView {
+    fn tagged(push: Push) -> Tagged<Self> {
+        Tagged(Tag::version(push.version), push.into())
+    }
+}
+
 /// All faults of a push through a webhook as they are now.
 pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: &Webhook) -> Result<Vec<Fault>> {
     let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
@@ -91,42 +122,59 @@ pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: &Webhook) -> R
     Ok(faults)
 }
 
-/// `POST /pushes`.
+/// Makes a push, checked against its webhook.
+#[utoipa::path(post, path = "/pushes", tag = "Pushes", operation_id = "create_push", request_body = PushInput, responses(
+    (status = 201, description = "It was made.", body = PushView, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 409, description = "`changed_meanwhile`."),
+))]
 pub(crate) async fn create(member: Member, Input(input): Input<PushInput>) -> Result<impl IntoResponse> {
     for _ in 0..ATTEMPTS {
         let webhook = input.check(&member).await?;
         let push = input.push(&member, PushId::new(member.random.uuid7(member.now)), 1);
         if pushes::create(&*member.config, &push, &webhook).await? == Saved::Done {
-            return Ok((StatusCode::CREATED, Json(PushView::from(push))));
+            return Ok((StatusCode::CREATED, PushView::tagged(push)));
         }
     }
     Err(Problem::busy())
 }
 
-/// `GET /pushes`, oldest first.
+/// Lists the pushes, oldest first.
+#[utoipa::path(get, path = "/pushes", tag = "Pushes", operation_id = "list_pushes", params(PageQuery), responses(
+    (status = 200, description = "A page of them.", body = Page<PushView>),
+))]
 pub(crate) async fn list(member: Member, Params(page): Params<PageQuery>) -> Result<Json<Page<PushView>>> {
     let (after, limit) = page.read()?;
     let (found, more) = pushes::list(&*member.config, &member.workspace, after, limit).await?;
     Ok(Json(Page::new(found.into_iter().map(PushView::from).collect(), more)))
 }
 
-/// `GET /pushes/{id}`.
-pub(crate) async fn read(member: Member, Id(id): Id<PushId>) -> Result<Json<PushView>> {
-    Ok(Json(find(&member, id).await?.into()))
+/// Reads a push.
+#[utoipa::path(get, path = "/pushes/{id}", tag = "Pushes", operation_id = "read_push", params(("id" = PushId, Path)), responses(
+    (status = 200, description = "The push.", body = PushView, headers(("etag" = String, description = "For `If-Match`."))),
+))]
+pub(crate) async fn read(member: Member, Id(id): Id<PushId>) -> Result<Tagged<PushView>> {
+    Ok(PushView::tagged(find(&member, id).await?))
 }
 
-/// `PUT /pushes/{id}`: replaces it; runs that have started keep what they pinned.
+/// Replaces a push; runs that have started keep what they pinned.
+#[utoipa::path(put, path = "/pushes/{id}", tag = "Pushes", operation_id = "replace_push",
+    params(("id" = PushId, Path), IfMatch), request_body = PushInput, responses(
+    (status = 200, description = "It was replaced.", body = PushView, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 409, description = "`changed_meanwhile`."),
+))]
 pub(crate) async fn replace(
     member: Member,
     Id(id): Id<PushId>,
+    if_match: IfMatch,
     Input(input): Input<PushInput>,
-) -> Result<Json<PushView>> {
+) -> Result<Tagged<PushView>> {
     for _ in 0..ATTEMPTS {
         let old = find(&member, id).await?;
+        if_match.check(Some(&Tag::version(old.version)))?;
         let webhook = input.check(&member).await?;
         let new = input.push(&member, id, old.version + 1);
         match pushes::replace(&*member.config, &old, &new, &webhook).await? {
-            Saved::Done => return Ok(Json(new.into())),
+            Saved::Done => return Ok(PushView::tagged(new)),
             Saved::Unknown => return Err(Problem::not_found()),
             Saved::Changed => {}
         }
@@ -134,10 +182,15 @@ pub(crate) async fn replace(
     Err(Problem::busy())
 }
 
-/// `DELETE /pushes/{id}`: its runs go on.
-pub(crate) async fn delete(member: Member, Id(id): Id<PushId>) -> Result<StatusCode> {
+/// Deletes a push; its runs go on.
+#[utoipa::path(delete, path = "/pushes/{id}", tag = "Pushes", operation_id = "delete_push", params(("id" = PushId, Path), IfMatch), responses(
+    (status = 204, description = "It is gone."),
+    (status = 409, description = "`changed_meanwhile`."),
+))]
+pub(crate) async fn delete(member: Member, Id(id): Id<PushId>, if_match: IfMatch) -> Result<StatusCode> {
     for _ in 0..ATTEMPTS {
         let push = find(&member, id).await?;
+        if_match.check(Some(&Tag::version(push.version)))?;
         match pushes::delete(&*member.config, &push).await? {
             Saved::Done => return Ok(StatusCode::NO_CONTENT),
             Saved::Unknown => return Err(Problem::not_found()),

@@ -2,34 +2,54 @@
 
 use std::collections::HashSet;
 
-use axum::Json;
 use fanhook_core::{fault::Fault, id::SourceName};
 use fanhook_store::sources;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     access::{Admin, Member},
     input::Input,
+    precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
 };
 
 /// Most sources of a workspace.
 const MAX_SOURCES: usize = 50;
 
-/// The whole list.
-#[derive(Debug, Serialize, Deserialize)]
+/// Attempts at a change that others are faster at.
+const ATTEMPTS: usize = 10;
+
+/// The data sources of profiles.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"items": ["crm", "web-shop"]}))]
 pub(crate) struct Sources {
+    /// Strongest first; a source that is not named is weaker than all that are.
+    #[schema(max_items = 50)]
     items: Vec<SourceName>,
 }
 
-/// `GET /sources`.
-pub(crate) async fn read(member: Member) -> Result<Json<Sources>> {
-    Ok(Json(Sources { items: sources::get(&*member.config, &member.workspace).await? }))
+/// Lists the data sources, strongest first.
+#[utoipa::path(get, path = "/sources", tag = "Sources", operation_id = "read_sources", responses(
+    (status = 200, description = "The whole list.", body = Sources, headers(("etag" = String, description = "For `If-Match`."))),
+))]
+pub(crate) async fn read(member: Member) -> Result<Tagged<Sources>> {
+    let items = sources::get(&*member.config, &member.workspace).await?;
+    Ok(Tagged(Tag::of(&items), Sources { items }))
 }
 
-/// `PUT /sources`: replaces the list.
-pub(crate) async fn replace(admin: Admin, Input(input): Input<Sources>) -> Result<Json<Sources>> {
+/// Replaces the list of data sources.
+#[utoipa::path(put, path = "/sources", tag = "Sources", operation_id = "replace_sources",
+    params(IfMatch), request_body = Sources, responses(
+    (status = 200, description = "The whole list.", body = Sources, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 409, description = "`changed_meanwhile`."),
+))]
+pub(crate) async fn replace(
+    admin: Admin,
+    if_match: IfMatch,
+    Input(input): Input<Sources>,
+) -> Result<Tagged<Sources>> {
     let mut seen = HashSet::new();
     let twice = input.items.iter().enumerate().filter(|(_, source)| !seen.insert(*source));
     let mut faults: Vec<Fault> = twice
@@ -41,6 +61,12 @@ pub(crate) async fn replace(admin: Admin, Input(input): Input<Sources>) -> Resul
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    sources::put(&*admin.config, &admin.workspace, &input.items).await?;
-    Ok(Json(input))
+    for _ in 0..ATTEMPTS {
+        let old = sources::get(&*admin.config, &admin.workspace).await?;
+        if_match.check(Some(&Tag::of(&old)))?;
+        if sources::replace(&*admin.config, &admin.workspace, &old, &input.items).await? {
+            return Ok(Tagged(Tag::of(&input.items), input));
+        }
+    }
+    Err(Problem::busy())
 }

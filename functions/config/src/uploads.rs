@@ -9,6 +9,7 @@ use fanhook_store::{
     uploads::{self, Counts, Kind, Upload, UploadState},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     access::{Caller, Id, Member},
@@ -23,24 +24,40 @@ const LIFETIME: Duration = Duration::from_hours(1);
 const REPORTS: usize = 100;
 
 /// A wish for an upload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"kind": "audience"}))]
 pub(crate) struct UploadInput {
+    /// What the file is for.
     kind: Kind,
 }
 
 /// An upload as callers see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Upload)]
+#[schema(example = json!({
+    "id": "upl_0190a5b2c3d4e5f60718293a4b5c6d7e", "kind": "audience", "state": "waiting", "created_at": "2027-01-15T08:00:00.000Z",
+    "upload": {
+        "method": "PUT", "url": "https://bucket.example.com/…", "expires_at": "2027-01-15T09:00:00.000Z",
+        "curl": "curl --fail --upload-file FILE 'https://bucket.example.com/…'",
+    },
+}))]
 struct UploadView {
+    /// Its identifier.
     id: UploadId,
+    /// What the file is for.
     kind: Kind,
+    /// `waiting`, `uploaded`; for profiles then `importing`, `imported` or `failed`.
     state: &'static str,
+    /// When it was asked for.
     created_at: Time,
     /// Where the file is to be put, told once.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<Address>,
+    /// What the import met so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<Counts>,
+    /// Why the import failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     /// Bad rows, as NDJSON.
@@ -49,10 +66,13 @@ struct UploadView {
 }
 
 /// A presigned request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Address {
+    /// HTTP method.
     method: &'static str,
+    /// Full address; who has it may use it.
     url: String,
+    /// Until when it may be used.
     expires_at: Time,
     /// A line for a shell.
     curl: String,
@@ -74,7 +94,10 @@ impl UploadView {
     }
 }
 
-/// `POST /uploads`.
+/// Asks for an address that a file can be put to.
+#[utoipa::path(post, path = "/uploads", tag = "Uploads", operation_id = "create_upload", request_body = UploadInput, responses(
+    (status = 201, description = "Put the file to `upload`.", body = UploadView),
+))]
 pub(crate) async fn create(member: Member, Input(input): Input<UploadInput>) -> Result<impl IntoResponse> {
     let (now, expires) = (member.now, member.settings.expires(member.now));
     let id = UploadId::new(member.random.uuid7(now));
@@ -91,7 +114,10 @@ pub(crate) async fn create(member: Member, Input(input): Input<UploadInput>) -> 
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-/// `GET /uploads/{id}`.
+/// Says what became of an upload.
+#[utoipa::path(get, path = "/uploads/{id}", tag = "Uploads", operation_id = "read_upload", params(("id" = UploadId, Path)), responses(
+    (status = 200, description = "The upload.", body = UploadView),
+))]
 pub(crate) async fn read(member: Member, Id(id): Id<UploadId>) -> Result<impl IntoResponse> {
     let upload = find(&member, id).await?.ok_or_else(Problem::not_found)?;
     let state = match upload.state {

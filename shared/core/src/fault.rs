@@ -1,9 +1,10 @@
 //! What is wrong with an input: the field, the place in it, the rule, and what to do.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// One fault of an input. All faults of an input are collected before any is reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     /// Path of the field, as in `body.template` or `parameters[2].name`.
     pub field: String,

@@ -3,6 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 use uuid::Uuid;
 
 /// Why a text is no identifier of the wanted kind.
@@ -11,6 +15,11 @@ use uuid::Uuid;
 pub struct InvalidId {
     /// The rule that the text breaks.
     pub rule: &'static str,
+}
+
+/// In the API's description: text of this pattern (ECMA-262).
+fn text_schema(pattern: &str) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
 }
 
 /// An identifier `<prefix><32 hex digits>` around a version 7 UUID, so that identifiers sort by the time they were made.
@@ -63,6 +72,14 @@ macro_rules! prefixed_id {
                 id.to_string()
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                text_schema(concat!("^", $prefix, "[0-9a-f]{32}$"))
+            }
+        }
+
+        impl ToSchema for $name {}
     };
 }
 
@@ -89,7 +106,7 @@ prefixed_id!(
 
 /// A short text under a rule, checked by its parser.
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $rule:literal, $pattern:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -143,6 +160,14 @@ macro_rules! text_id {
             }
         }
 
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                text_schema($pattern)
+            }
+        }
+
+        impl ToSchema for $name {}
+
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
                 &self.0
@@ -161,12 +186,14 @@ text_id!(
     /// A workspace: the tenant.
     WorkspaceId,
     "must be 1 to 64 of a-z, 0-9, `-` and `_`",
+    "^[a-z0-9_-]{1,64}$",
     |text| (1..=64).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 );
 text_id!(
     /// The code of an ID type, as in `MOBILE`.
     IdTypeCode,
     "must be 1 to 32 of A-Z, 0-9 and `_`, and begin with a letter",
+    "^[A-Z][A-Z0-9_]{0,31}$",
     |text| text.len() <= 32
         && text.starts_with(|first: char| first.is_ascii_uppercase())
         && text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
@@ -175,12 +202,14 @@ text_id!(
     /// A data source that profiles come from, as in `crm` or `web-shop`.
     SourceName,
     "must be 1 to 32 of a-z, 0-9, `-` and `_`",
+    "^[a-z0-9_-]{1,32}$",
     |text| (1..=32).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 );
 text_id!(
     /// A name in templates: of a parameter (`{name}`) or a variable (`${name}`).
     Name,
     "must be 1 to 64 of a-z, A-Z, 0-9 and `_`, and begin with a letter or `_`",
+    "^[A-Za-z_][A-Za-z0-9_]{0,63}$",
     |text| text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -189,6 +218,7 @@ text_id!(
     /// The unified ID of one user: opaque text, never trimmed, folded or read as a number.
     Qaid,
     "must be 1 to 1,024 bytes of text without control characters",
+    r"^[^\u0000-\u001f\u007f-\u009f]{1,1024}$",
     |text| (1..=1024).contains(&text.len()) && !has_control(text)
 );
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 pub use check::{MAX_DEFAULT, MAX_TAG_NAME, MAX_VARIABLES};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::{IdTypeCode, Name, PushId, WebhookId, WorkspaceId};
 
@@ -27,7 +28,7 @@ pub struct Push {
 }
 
 /// The part of a push that a run pins: what is sent to whom.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PushContent {
     /// ID types to send, the first that a user has; one, or a waterfall.
@@ -47,7 +48,7 @@ pub struct PushContent {
 }
 
 /// What to do with several IDs of a type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdPolicy {
     /// Send the strongest.
@@ -58,7 +59,7 @@ pub enum IdPolicy {
 }
 
 /// How an ID is sent: the normalised value, or a digest of it in lower-case hex.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the forms' own")]
 pub enum SendForm {
@@ -69,7 +70,7 @@ pub enum SendForm {
 }
 
 /// A `${name}` inside a text value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
     /// Identifier, used as `${name}`.
@@ -81,7 +82,7 @@ pub struct Variable {
 }
 
 /// Where a variable's value comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum VariableSource {
     /// A tag of the user.
@@ -89,7 +90,7 @@ pub enum VariableSource {
 }
 
 /// What happens when a variable's value is missing, null or empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum WhenEmpty {
     /// Nothing stands in its place.

@@ -1,6 +1,7 @@
 //! A run: one execution of a push over one audience.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     id::{IdTypeCode, PushId, RunId, UploadId, WebhookId, WorkspaceId},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// State of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Accepted; its audience is not known to be readable yet.
@@ -75,7 +76,7 @@ impl RunState {
 }
 
 /// Why a run is closing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Closing {
     /// A person cancelled it.

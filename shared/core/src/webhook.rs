@@ -10,6 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use check::check_name;
 pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::{IdTypeCode, Name, WebhookId, WorkspaceId};
 
@@ -64,7 +65,7 @@ pub struct Webhook {
 }
 
 /// The part of a webhook that a run pins: what a request consists of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
     /// Full address; its path and query may hold placeholders.
@@ -100,7 +101,7 @@ impl Content {
 }
 
 /// HTTP method of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[expect(missing_docs, reason = "the names are the methods' own")]
 pub enum Method {
@@ -126,7 +127,7 @@ impl Method {
 }
 
 /// A static header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// Name, in any case.
@@ -136,7 +137,7 @@ pub struct Header {
 }
 
 /// The body of a request, a template by kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
     /// `application/json`; placeholders stand inside strings.
@@ -179,7 +180,7 @@ impl Body {
 }
 
 /// A named, typed value that the webhook's content expects, written `{name}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// Identifier, used as `{name}`.
@@ -196,7 +197,7 @@ pub struct Parameter {
 }
 
 /// Type of a parameter's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterType {
     /// Short constant text.
@@ -289,7 +290,7 @@ pub enum Signing {
 }
 
 /// Limits of an endpoint, across all its runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests a second; none: no limit.
@@ -298,7 +299,7 @@ pub struct Limits {
 }
 
 /// Until when a failed request is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPolicy {
     /// Seconds from the first try of a chunk to the last, 0 to 30 days.

@@ -8,6 +8,7 @@ use fanhook_core::{
     time::Millis,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     StoreResult,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// How far a part's file is turned into chunks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PartState {
     /// Not at its end yet.

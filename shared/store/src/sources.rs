@@ -6,7 +6,7 @@ use crate::{
     StoreResult,
     item::{from_json, json, keyed},
     keys,
-    ports::{Table, Write},
+    ports::{Condition, Conditional, Table, Write},
 };
 
 const WHAT: &str = "sources";
@@ -17,9 +17,25 @@ pub async fn get(config: &dyn Table, workspace: &WorkspaceId) -> StoreResult<Vec
     item.map_or(Ok(Vec::new()), |item| from_json(WHAT, &item))
 }
 
-/// Replaces the list.
-pub async fn put(config: &dyn Table, workspace: &WorkspaceId, sources: &[SourceName]) -> StoreResult<()> {
+/// Replaces the list that was read as `old`; `false`: somebody changed it since.
+pub async fn replace(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    old: &[SourceName],
+    new: &[SourceName],
+) -> StoreResult<bool> {
     let mut item = keyed(&keys::sources(workspace));
-    item.insert("json".to_owned(), json(WHAT, &sources)?);
-    config.write(Write::Put(item), None).await.map(|_| ())
+    let stored = json(WHAT, &new)?;
+    item.insert("json".to_owned(), stored.clone());
+    let mut unchanged = vec![Condition::Equals("json", json(WHAT, &old)?)];
+    if old.is_empty() {
+        unchanged.push(Condition::Absent);
+    }
+    Ok(match config.write(Write::Put(item), Some(Condition::Any(unchanged))).await? {
+        Conditional::Done(_) => true,
+        // A write whose answer was lost meets its own list.
+        Conditional::Failed(standing) => {
+            standing.is_some_and(|standing| standing.get("json") == Some(&stored))
+        }
+    })
 }

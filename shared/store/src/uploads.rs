@@ -5,6 +5,7 @@ use fanhook_core::{
     time::Millis,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     StoreResult,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What a file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An audience: read when a run starts.
@@ -49,7 +50,7 @@ pub enum UploadState {
 }
 
 /// What an import met so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Counts {
     /// Lines read.

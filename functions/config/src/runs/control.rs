@@ -21,7 +21,11 @@ use crate::{
 /// Attempts at a change that others are faster at.
 pub(super) const ATTEMPTS: usize = 10;
 
-/// `POST /runs/{id}/pause`.
+/// Pauses a run: no new request starts 2 s after the answer.
+#[utoipa::path(post, path = "/runs/{id}/pause", tag = "Runs", operation_id = "pause_run", params(("id" = RunId, Path)), responses(
+    (status = 200, description = "The run.", body = RunView),
+    (status = 409, description = "`wrong_state`; `changed_meanwhile`."),
+))]
 pub(crate) async fn pause(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
     let mut run = find(&member, id).await?;
     for _ in 0..ATTEMPTS {
@@ -36,7 +40,11 @@ pub(crate) async fn pause(member: Member, Id(id): Id<RunId>) -> Result<Json<RunV
     Err(Problem::busy())
 }
 
-/// `POST /runs/{id}/cancel`: what is pending of it becomes `cancelled`.
+/// Cancels a run: what is pending of it becomes `cancelled`.
+#[utoipa::path(post, path = "/runs/{id}/cancel", tag = "Runs", operation_id = "cancel_run", params(("id" = RunId, Path)), responses(
+    (status = 200, description = "The run.", body = RunView),
+    (status = 409, description = "`wrong_state`; `changed_meanwhile`."),
+))]
 pub(crate) async fn cancel(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
     let mut run = find(&member, id).await?;
     for _ in 0..ATTEMPTS {

@@ -15,6 +15,7 @@ use fanhook_store::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::find;
 use crate::{
@@ -34,20 +35,35 @@ const OBJECTS: usize = 200;
 const AT_A_TIME: usize = 8;
 
 /// Which failures a caller wants to see.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FailureQuery {
+    /// Only those with this outcome.
+    #[param(value_type = Option<Outcome>)]
     outcome: Option<String>,
+    /// Only those with this reason.
+    #[param(value_type = Option<Reason>)]
     reason: Option<String>,
+    /// Most items of the page; 100 where it is left out.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// The `cursor` of the page before.
     cursor: Option<String>,
 }
 
 /// One recipient that was not delivered to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "qaid": "u-17", "outcome": "refused", "reason": "status", "status": 404, "tries": 1, "at": "2027-01-15T08:00:00.000Z",
+    "answer": "no such member", "webhook_id": "msg_0190a5b2c3d4e5f60718293a4b5c6d7e",
+}))]
 pub(crate) struct Failure {
+    /// The user.
     qaid: String,
+    /// Its outcome.
     outcome: Outcome,
+    /// Why.
     reason: Reason,
     /// HTTP status of the last answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,8 +124,14 @@ impl FromStr for Place {
     }
 }
 
-/// `GET /runs/{id}/failures`. A page may have fewer items than wanted and yet a cursor, where most recipients were delivered to.
-pub(crate) async fn failures(
+/// Lists who was not delivered to, and why.
+///
+/// A page may have fewer items than wanted and yet a cursor, where most recipients were delivered to.
+#[utoipa::path(get, path = "/runs/{id}/failures", tag = "Runs", operation_id = "list_failures",
+    params(("id" = RunId, Path), FailureQuery), responses(
+    (status = 200, description = "A page of them.", body = Page<Failure>),
+))]
+pub(crate) async fn list(
     member: Member,
     Id(id): Id<RunId>,
     Params(query): Params<FailureQuery>,

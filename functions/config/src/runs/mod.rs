@@ -1,9 +1,9 @@
 //! `/runs`: executions of pushes: started, looked at, controlled.
 
-mod control;
-mod failures;
-mod resume;
-mod start;
+pub(crate) mod control;
+pub(crate) mod failures;
+pub(crate) mod resume;
+pub(crate) mod start;
 mod view;
 
 use std::collections::HashMap;
@@ -15,14 +15,9 @@ use fanhook_store::{
     runs::{self, Run},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use self::view::{RunItem, RunView};
-pub(crate) use self::{
-    control::{cancel, pause},
-    failures::failures,
-    resume::resume,
-    start::start,
-};
 use crate::{
     access::{Caller, Id, Member},
     input::Params,
@@ -38,15 +33,25 @@ const MAX_PAGE: usize = 100;
 const BATCHES: usize = 10;
 
 /// Which runs a caller wants to see.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunQuery {
+    /// Only the runs of this push.
     push: Option<PushId>,
+    /// Most items of the page; 50 where it is left out.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
+    /// The `cursor` of the page before.
     cursor: Option<String>,
 }
 
-/// `GET /runs`, newest first. A page may have fewer items than wanted and yet a cursor, where many runs are of other pushes.
+/// Lists the runs, newest first.
+///
+/// A page may have fewer items than wanted and yet a cursor, where many runs are of other pushes.
+#[utoipa::path(get, path = "/runs", tag = "Runs", operation_id = "list_runs", params(RunQuery), responses(
+    (status = 200, description = "A page of them.", body = Page<RunItem>),
+))]
 pub(crate) async fn list(member: Member, Params(query): Params<RunQuery>) -> Result<Json<Page<RunItem>>> {
     let wanted = limit(query.limit, PAGE, MAX_PAGE)?;
     let mut after: Option<RunId> = from_cursor(query.cursor.as_deref())?;
@@ -65,7 +70,10 @@ pub(crate) async fn list(member: Member, Params(query): Params<RunQuery>) -> Res
     Ok(Json(Page::new(items, after)))
 }
 
-/// `GET /runs/{id}`.
+/// Reads a run: its state, its progress, its outcomes.
+#[utoipa::path(get, path = "/runs/{id}", tag = "Runs", operation_id = "read_run", params(("id" = RunId, Path)), responses(
+    (status = 200, description = "The run.", body = RunView),
+))]
 pub(crate) async fn read(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
     let run = find(&member, id).await?;
     view(&member, run).await.map(Json)

@@ -15,6 +15,7 @@ use fanhook_store::{
     runs::{Run, Transition},
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{
     control::{ATTEMPTS, Changed, change, reopen, wake, wrong_state},
@@ -37,17 +38,24 @@ const LOOK: Duration = Duration::from_millis(250);
 const AUDIENCE_CHANGED: &str = "audience_changed";
 
 /// With what a failed run goes on.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"upload": "upl_0190a5b2c3d4e5f60718293a4b5c6d7e", "part": 0}))]
 pub(crate) struct ResumeInput {
     /// The audience again, in place of the file that can't be read.
     upload: UploadId,
     /// Which part it is for; needed where several failed.
     #[serde(default)]
+    #[schema(value_type = Option<u32>)]
     part: Option<chunk::Part>,
 }
 
-/// `POST /runs/{id}/resume`.
+/// Resumes a run that was paused or has failed, the latter with another file where its own can't be read.
+#[utoipa::path(post, path = "/runs/{id}/resume", tag = "Runs", operation_id = "resume_run",
+    params(("id" = RunId, Path)), request_body = Option<ResumeInput>, responses(
+    (status = 200, description = "The run.", body = RunView),
+    (status = 409, description = "`wrong_state`, `audience_changed`, `not_uploaded`, `changed_meanwhile`."),
+))]
 pub(crate) async fn resume(
     member: Member,
     Id(id): Id<RunId>,

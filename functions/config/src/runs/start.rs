@@ -26,8 +26,9 @@ use fanhook_store::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
-use super::{control::send, view};
+use super::{control::send, view, view::RunView};
 use crate::{
     access::{Caller, Id, Member},
     input::Input,
@@ -44,17 +45,30 @@ const MAX_KEY: usize = 255;
 const MAX_PINNED: usize = 380 * 1024;
 
 /// What a run is started with.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"uploads": ["upl_0190a5b2c3d4e5f60718293a4b5c6d7e"], "expires_at": "2027-02-01T00:00:00Z"}))]
 pub(crate) struct StartInput {
     /// Files of the audience, a part each.
+    #[schema(min_items = 1, max_items = 40)]
     uploads: Vec<UploadId>,
     /// When the run is closed at the latest; left out: when what it works on would soon be gone.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
 }
 
-/// `POST /pushes/{id}/runs`.
+/// Starts a run of a push, once for each idempotency key.
+#[utoipa::path(post, path = "/pushes/{id}/runs", tag = "Runs", operation_id = "start_run",
+    params(
+        ("id" = PushId, Path),
+        ("Idempotency-Key" = String, Header, description = "New for each run: 1 to 255 bytes.", min_length = 1, max_length = 255),
+    ),
+    request_body = StartInput, responses(
+    (status = 200, description = "The run that was started with this key before.", body = RunView),
+    (status = 202, description = "The run was started.", body = RunView),
+    (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `too_large`."),
+))]
 pub(crate) async fn start(
     member: Member,
     Id(id): Id<PushId>,

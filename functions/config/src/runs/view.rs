@@ -14,19 +14,31 @@ use fanhook_store::{
     runs::Run,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::output::Time;
 
 /// A run in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "run_0190a5b2c3d4e5f60718293a4b5c6d7e", "push": "psh_0190a5b2c3d4e5f60718293a4b5c6d7f",
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "state": "running", "created_at": "2027-01-15T08:00:00.000Z",
+}))]
 pub(crate) struct RunItem {
+    /// Its identifier.
     id: RunId,
+    /// What it executes.
     push: PushId,
+    /// What it goes through.
     webhook: WebhookId,
+    /// Its state.
     state: RunState,
+    /// When it was started.
     created_at: Time,
+    /// When it is closed at the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Time>,
+    /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Time>,
     /// Why it is closing, or was closed.
@@ -54,7 +66,15 @@ impl From<Run> for RunItem {
 }
 
 /// A run with all that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Run)]
+#[schema(example = json!({
+    "id": "run_0190a5b2c3d4e5f60718293a4b5c6d7e", "push": "psh_0190a5b2c3d4e5f60718293a4b5c6d7f",
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "state": "running", "created_at": "2027-01-15T08:00:00.000Z",
+    "recipients": 10000, "audience_read": true, "done": 6400, "progress": 0.64, "per_second": 212.5, "seconds_left": 17,
+    "outcomes": {"delivered": 6112, "no_id": 201, "empty_value": 87}, "reasons": {"delivered": 6112, "no_id": 201, "empty_value": 87},
+    "parts": [],
+}))]
 pub(crate) struct RunView {
     #[serde(flatten)]
     run: RunItem,
@@ -74,23 +94,38 @@ pub(crate) struct RunView {
     outcomes: BTreeMap<Outcome, u64>,
     /// Recipients by reason, those that occur.
     reasons: BTreeMap<Reason, u64>,
+    /// The files of the audience.
     parts: Vec<PartView>,
 }
 
-/// A part of a run.
-#[derive(Debug, Serialize)]
+/// A part of a run: one file of its audience.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Part)]
 struct PartView {
+    /// Its number, from 0.
+    #[schema(value_type = u32)]
     part: chunk::Part,
+    /// Its file.
     upload: UploadId,
+    /// How far it is read.
     state: PartState,
+    /// Recipients read so far.
     recipients: u64,
+    /// Chunks made so far.
     chunks: u32,
+    /// Chunks released so far.
     released: u32,
+    /// Lines read so far.
     lines: u64,
+    /// Rows that could not be read.
     bad_rows: u64,
+    /// Users met again near by.
     duplicates: u64,
+    /// Blank lines.
     blanks: u64,
+    /// Header lines.
     headers: u64,
+    /// Why it can't be read on.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
 }

@@ -4,6 +4,7 @@ use fanhook_core::{fault::Fault, id::WebhookId, webhook::Authentication};
 use fanhook_store::ports::SecretContext;
 use secrecy::SecretSlice;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{access::Caller, problem::Result};
 
@@ -11,7 +12,7 @@ use crate::{access::Caller, problem::Result};
 const MAX_SECRET: usize = 4096;
 
 /// How requests shall say who calls.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum AuthenticationInput {
     /// Not at all.

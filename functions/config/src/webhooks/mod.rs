@@ -17,6 +17,7 @@ use fanhook_store::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 pub(crate) use self::endpoint::{settings, settle};
 use self::{
@@ -30,6 +31,7 @@ use crate::{
     id_types::check_enabled,
     input::Input,
     output::{Page, PageQuery},
+    precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
 };
 
@@ -39,13 +41,33 @@ const MAX_STORED: usize = 200 * 1024;
 const ATTEMPTS: usize = 10;
 
 /// A webhook as an administrator writes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Coupons",
+    "content": {
+        "url": "https://crm.example.com/coupons/{id}",
+        "parameters": [{"name": "text", "display_name": "Text", "type": "text", "required": true}],
+        "body": {"kind": "json", "template": "{\"to\":\"{id}\",\"text\":\"{text}\"}"},
+    },
+    "id_types": ["MOBILE"],
+    "authentication": {"kind": "header", "name": "X-Api-Key", "secret": "a secret of the receiver's"},
+    "signing": {"kind": "standard_webhooks"},
+    "limits": {"requests_per_second": 50},
+    "retry": {"give_up_after_seconds": 86400},
+}))]
 pub(crate) struct WebhookInput {
+    /// Unique in the workspace.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
+    /// Free text.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     description: String,
+    /// What a request consists of; a run keeps the one that it started with.
     content: Content,
+    /// ID types that a push may send.
+    #[schema(min_items = 1)]
     id_types: Vec<IdTypeCode>,
     /// Left out: as it was, which is `none` at first.
     #[serde(default)]
@@ -53,8 +75,10 @@ pub(crate) struct WebhookInput {
     /// Left out: as it was, which is `none` at first.
     #[serde(default)]
     signing: Option<SigningInput>,
+    /// Limits of now, for every run.
     #[serde(default)]
     limits: Limits,
+    /// Retry policy of now, for every run.
     #[serde(default)]
     retry: RetryPolicy,
 }
@@ -101,7 +125,13 @@ struct Secured {
     signing: Signing,
 }
 
-/// `POST /webhooks`.
+/// Makes a webhook.
+///
+/// A signing secret that is made here is told in this answer, once.
+#[utoipa::path(post, path = "/webhooks", tag = "Webhooks", operation_id = "create_webhook", request_body = WebhookInput, responses(
+    (status = 201, description = "It was made.", body = WebhookView, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 409, description = "`name_taken`."),
+))]
 pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> Result<impl IntoResponse> {
     let none = Authentication::default();
     input.check(&admin, &none).await?;
@@ -112,7 +142,7 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     // The endpoint first: a webhook without one could not be called.
     endpoint::write(&admin, &webhook).await?;
     match webhooks::create(&*admin.config, &webhook).await? {
-        Saved::Done => Ok((StatusCode::CREATED, Json(WebhookView::new(&webhook, generated)))),
+        Saved::Done => Ok((StatusCode::CREATED, WebhookView::tagged(&webhook, generated))),
         Saved::NameTaken | Saved::Changed | Saved::Unknown => {
             endpoint::settle(&admin, id).await?;
             Err(name_taken())
@@ -120,25 +150,40 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     }
 }
 
-/// `GET /webhooks`, oldest first.
+/// Lists the webhooks, oldest first.
+#[utoipa::path(get, path = "/webhooks", tag = "Webhooks", operation_id = "list_webhooks", params(PageQuery), responses(
+    (status = 200, description = "A page of them.", body = Page<WebhookView>),
+))]
 pub(crate) async fn list(member: Member, Params(page): Params<PageQuery>) -> Result<Json<Page<WebhookView>>> {
     let (after, limit) = page.read()?;
     let (found, more) = webhooks::list(&*member.config, &member.workspace, after, limit).await?;
     Ok(Json(Page::new(found.iter().map(|webhook| WebhookView::new(webhook, None)).collect(), more)))
 }
 
-/// `GET /webhooks/{id}`.
-pub(crate) async fn read(member: Member, Id(id): Id<WebhookId>) -> Result<Json<WebhookView>> {
-    Ok(Json(WebhookView::new(&find(&member, id).await?, None)))
+/// Reads a webhook; secrets are never told.
+#[utoipa::path(get, path = "/webhooks/{id}", tag = "Webhooks", operation_id = "read_webhook", params(("id" = WebhookId, Path)), responses(
+    (status = 200, description = "The webhook.", body = WebhookView, headers(("etag" = String, description = "For `If-Match`."))),
+))]
+pub(crate) async fn read(member: Member, Id(id): Id<WebhookId>) -> Result<Tagged<WebhookView>> {
+    Ok(WebhookView::tagged(&find(&member, id).await?, None))
 }
 
-/// `PUT /webhooks/{id}`: replaces it by a new version, and opens its endpoint again where it was parked.
+/// Replaces a webhook by a new version.
+///
+/// Runs that have started keep the content of theirs; limits, retry policy and secrets are those of now. A parked endpoint is opened again.
+#[utoipa::path(put, path = "/webhooks/{id}", tag = "Webhooks", operation_id = "replace_webhook",
+    params(("id" = WebhookId, Path), IfMatch), request_body = WebhookInput, responses(
+    (status = 200, description = "It was replaced.", body = WebhookView, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 409, description = "`name_taken`; `changed_meanwhile`."),
+))]
 pub(crate) async fn replace(
     admin: Admin,
     Id(id): Id<WebhookId>,
+    if_match: IfMatch,
     Input(input): Input<WebhookInput>,
-) -> Result<Json<WebhookView>> {
+) -> Result<Tagged<WebhookView>> {
     let first = find(&admin, id).await?;
+    if_match.check(Some(&Tag::version(first.version)))?;
     input.check(&admin, &first.authentication).await?;
     let authentication = input.authentication.as_ref();
     let made = authentication::apply(&admin, id, authentication, &first.authentication).await?;
@@ -156,20 +201,29 @@ pub(crate) async fn replace(
         match webhooks::replace(&*admin.config, &old, &new).await? {
             Saved::Done => {
                 endpoint::settle(&admin, id).await?;
-                return Ok(Json(WebhookView::new(&new, signature.generated)));
+                return Ok(WebhookView::tagged(&new, signature.generated));
             }
             Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed => old = find(&admin, id).await?,
+            Saved::Changed => {
+                old = find(&admin, id).await?;
+                if_match.check(Some(&Tag::version(old.version)))?;
+            }
         }
     }
     Err(Problem::busy())
 }
 
-/// `DELETE /webhooks/{id}`: refused while pushes use it.
-pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>) -> Result<StatusCode> {
+/// Deletes a webhook that no push uses.
+#[utoipa::path(delete, path = "/webhooks/{id}", tag = "Webhooks", operation_id = "delete_webhook",
+    params(("id" = WebhookId, Path), IfMatch), responses(
+    (status = 204, description = "It is gone."),
+    (status = 409, description = "`in_use`, with the pushes in `used_by`; `changed_meanwhile`."),
+))]
+pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatch) -> Result<StatusCode> {
     for _ in 0..ATTEMPTS {
         let webhook = find(&admin, id).await?;
+        if_match.check(Some(&Tag::version(webhook.version)))?;
         match webhooks::delete(&*admin.config, &webhook).await? {
             Deleted::Done => {
                 endpoint::settle(&admin, id).await?;

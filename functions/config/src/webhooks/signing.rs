@@ -10,6 +10,7 @@ use fanhook_core::{
 use fanhook_store::ports::SecretContext;
 use secrecy::SecretSlice;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{access::Caller, problem::Result};
 
@@ -17,7 +18,7 @@ use crate::{access::Caller, problem::Result};
 const NUMBERS: usize = 4;
 
 /// How requests shall be signed.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum SigningInput {
     /// Not at all.

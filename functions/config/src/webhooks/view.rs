@@ -5,24 +5,50 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::precondition::{Tag, Tagged};
 
 /// A webhook as callers see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
+#[schema(example = json!({
+    "id": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "version": 3, "name": "Coupons", "description": "",
+    "content": {
+        "url": "https://crm.example.com/coupons/{id}", "method": "POST", "headers": [],
+        "parameters": [{"name": "text", "display_name": "Text", "type": "text", "required": true}],
+        "body": {"kind": "json", "template": "{\"to\":\"{id}\",\"text\":\"{text}\"}"},
+        "carry_environment": false, "deadline_seconds": 10,
+    },
+    "id_types": ["MOBILE"], "authentication": {"kind": "header", "name": "X-Api-Key"}, "signing": {"kind": "standard_webhooks"},
+    "limits": {"requests_per_second": 50}, "retry": {"give_up_after_seconds": 86400},
+}))]
 pub(crate) struct WebhookView {
+    /// Its identifier.
     id: WebhookId,
+    /// Counts the changes, from 1.
     version: u32,
+    /// Unique in the workspace.
     name: String,
+    /// Free text.
     description: String,
+    /// What a request consists of.
     content: Content,
+    /// ID types that a push may send.
     id_types: Vec<IdTypeCode>,
+    /// How requests say who calls.
     authentication: AuthenticationView,
+    /// How requests are signed.
     signing: SigningView,
+    /// Limits of now, for every run.
     limits: Limits,
+    /// Retry policy of now, for every run.
     retry: RetryPolicy,
 }
 
 /// Without the secret, which is told to nobody.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Authentication)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum AuthenticationView {
     None {},
@@ -42,7 +68,9 @@ impl From<&Authentication> for AuthenticationView {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// How requests are signed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Signing)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum SigningView {
     None {},
@@ -54,6 +82,11 @@ enum SigningView {
 }
 
 impl WebhookView {
+    /// The same with its entity tag.
+    pub(crate) fn tagged(webhook: &Webhook, generated: Option<String>) -> Tagged<Self> {
+        Tagged(Tag::version(webhook.version), Self::new(webhook, generated))
+    }
+
     /// A webhook; `generated` is its secret, where this request made it.
     pub(crate) fn new(webhook: &Webhook, generated: Option<String>) -> Self {
         Self {

@@ -4,8 +4,10 @@
 mod access;
 mod authentication;
 mod control;
+mod document;
 mod failures;
 mod id_types;
+mod if_match;
 mod profiles;
 mod pushes;
 mod repeating;

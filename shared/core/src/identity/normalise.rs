@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DialPlan, phone};
 
@@ -10,7 +11,7 @@ use super::{DialPlan, phone};
 const MAX_EMAIL: usize = 254;
 
 /// How a value is brought into its one form.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
     /// Left as it is.

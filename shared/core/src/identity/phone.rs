@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::fault::Fault;
 
@@ -13,7 +14,7 @@ use crate::fault::Fault;
 const DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
 
 /// How numbers without a calling code are dialled, as in `{"calling_code":86,"trunk_prefix":"0","min_digits":11,"max_digits":11}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DialPlan {
     /// The country's calling code, 1 to 999.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DialPlan, Normaliser};
 use crate::{fault::Fault, id::IdTypeCode};
@@ -15,8 +16,11 @@ pub const MAX_MAPPED: usize = 5;
 const MAX_DISPLAY_NAME: usize = 100;
 
 /// A kind of ID that users are known by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "code": "EMAIL", "display_name": "E-mail", "priority": 3, "enabled": true, "in_mapping": true, "normaliser": "email",
+}))]
 pub struct IdType {
     /// What files, profiles and pushes call it, as in `MOBILE`.
     pub code: IdTypeCode,

@@ -1,0 +1,184 @@
+//! The description of the API, OpenAPI 3.1: collected from the handlers, and completed by what all of them have in common.
+//!
+//! What a handler's extractors demand and refuse is the same everywhere, so it is said here once: who calls, in which workspace, and
+//! the problems that come of it. What one handler alone answers, it says itself.
+
+use std::collections::HashSet;
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use utoipa::{OpenApi, openapi::OpenApi as Collected};
+
+use crate::{access::Member, problem::Details};
+
+/// The description as it was when this was built; a test holds it to the code.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+/// What is said of the API as a whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Fanhook",
+        description = "Pushes an audience through a webhook: for every user it finds the ID that the receiver knows the user by, renders that \
+                       user's own message and delivers it over HTTP, once, accounted for.\n\nBodies are JSON; unknown fields are refused. Errors \
+                       are problem details (RFC 9457), with all faults of an input at once. Lists are paged by opaque cursors. A change may \
+                       carry `If-Match` with the `ETag` that the object was read with.",
+    ),
+    components(schemas(Details)),
+    tags(
+        (name = "Webhooks", description = "The configuration of endpoints, by administrators."),
+        (name = "Pushes", description = "What is sent to whom through a webhook, by marketers."),
+        (name = "Runs", description = "Executions of pushes: started, looked at, controlled."),
+        (name = "Uploads", description = "Files of audiences and profiles."),
+        (name = "Profiles", description = "What is known of users."),
+        (name = "ID types", description = "The kinds of ID that users are known by."),
+        (name = "Sources", description = "The data sources that profiles come from."),
+        (name = "API", description = "The API itself."),
+    ),
+)]
+pub(crate) struct Common;
+
+/// The problems that any request may meet: status, name among the components, what it means.
+const ALWAYS: [(&str, &str, &str); 6] = [
+    (
+        "400",
+        "Invalid",
+        "The request is not as it must be; `errors` tells every fault, with its field and place.",
+    ),
+    ("401", "Unauthorized", "There is no valid token."),
+    ("403", "Forbidden", "The caller may not do this."),
+    ("404", "NotFound", "There is no such object in the caller's workspace."),
+    ("500", "Internal", "The request failed by a fault of ours."),
+    ("503", "Unavailable", "The request could not be done at the moment; try again."),
+];
+/// Those that a request with a body may meet as well.
+const WITH_BODY: [(&str, &str, &str); 1] = [("413", "RequestTooLarge", "The request is too large.")];
+/// Those that a change may meet that says which version it was made of.
+const WITH_IF_MATCH: [(&str, &str, &str); 1] =
+    [("412", "ChangedSince", "The object is not as `If-Match` says.")];
+
+/// Describes the API: this document, OpenAPI 3.1.
+#[utoipa::path(get, path = "/openapi.json", tag = "API", operation_id = "read_document", responses(
+    (status = 200, description = "The description.", body = serde_json::Value, example = json!({"openapi": "3.1.0"})),
+))]
+pub(crate) async fn read(_: Member) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+}
+
+/// The whole description.
+pub(crate) fn complete(collected: &Collected) -> Value {
+    let mut document = serde_json::to_value(collected).unwrap_or_default();
+    let schemas = &mut document["components"]["schemas"];
+    // A kind of problem may say more.
+    schemas["Problem"]["additionalProperties"] = Value::Bool(true);
+    close(schemas);
+    let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
+        complete_operation(operation);
+    }
+    let components = &mut document["components"];
+    for (_, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
+        components["responses"][name] = problem(name, description);
+    }
+    components["securitySchemes"]["token"] = json!({
+        "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+        "description": "An OIDC token of the deployment's issuer; workspaces and roles come from its claims.",
+    });
+    components["parameters"]["Workspace"] = json!({
+        "name": "fanhook-workspace", "in": "header", "required": false, "schema": {"type": "string"},
+        "description": "The workspace that the request is about; needed by a caller of several.",
+    });
+    document["security"] = json!([{"token": []}]);
+    document
+}
+
+/// Says what the extractors of an operation demand and refuse.
+fn complete_operation(operation: &mut Value) {
+    let has_body = operation.get("requestBody").is_some();
+    let if_match =
+        operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "If-Match"));
+    let problems = ALWAYS
+        .into_iter()
+        .chain(WITH_BODY.into_iter().filter(|_| has_body))
+        .chain(WITH_IF_MATCH.into_iter().filter(|_| if_match));
+    for (status, name, _) in problems {
+        let told = operation["responses"].get(status).is_some();
+        if !told {
+            operation["responses"][status] = json!({"$ref": format!("#/components/responses/{name}")});
+        }
+    }
+    // A status without a body, or with one of another kind, says so itself.
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if status.starts_with(['4', '5']) && response.get("$ref").is_none() {
+            response["content"] = problem_content();
+        }
+    }
+    let workspace = json!({"$ref": "#/components/parameters/Workspace"});
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(workspace),
+        None => operation["parameters"] = json!([workspace]),
+    }
+}
+
+fn problem(name: &str, description: &str) -> Value {
+    let mut content = problem_content();
+    // The gateway in front answers some requests by itself.
+    if matches!(name, "Unauthorized" | "Forbidden" | "RequestTooLarge" | "Unavailable" | "Internal") {
+        content["application/json"] = json!({"schema": {
+            "type": "object", "required": ["message"],
+            "properties": {"message": {"type": "string", "description": "What the gateway says."}},
+        }});
+    }
+    json!({"description": description, "content": content})
+}
+
+fn problem_content() -> Value {
+    json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}})
+}
+
+/// Closes every object whose properties are all named: no other field is read, and none is answered.
+fn close(schemas: &mut Value) {
+    let mut parts = HashSet::new();
+    collect_parts(schemas, &mut parts);
+    for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
+        // A part of a whole says nothing of the whole's other fields.
+        if !parts.contains(name.as_str()) {
+            close_one(schema);
+        }
+    }
+}
+
+fn close_one(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.contains_key("allOf") {
+                members.insert("unevaluatedProperties".to_owned(), Value::Bool(false));
+            } else if members.contains_key("properties") && !members.contains_key("additionalProperties") {
+                members.insert("additionalProperties".to_owned(), Value::Bool(false));
+            }
+            let schemas =
+                members.iter_mut().filter(|(name, _)| !["allOf", "example"].contains(&name.as_str()));
+            schemas.for_each(|(_, value)| close_one(value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(close_one),
+        _ => {}
+    }
+}
+
+/// The names of the components that stand in an `allOf`.
+fn collect_parts(schema: &Value, parts: &mut HashSet<String>) {
+    match schema {
+        Value::Object(members) => {
+            let all = members.get("allOf").and_then(Value::as_array);
+            let names =
+                all.into_iter().flatten().filter_map(|part| part["$ref"].as_str()?.rsplit('/').next());
+            parts.extend(names.map(str::to_owned));
+            members.values().for_each(|value| collect_parts(value, parts));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_parts(item, parts)),
+        _ => {}
+    }
+}

@@ -1,0 +1,69 @@
+//! The description of the API.
+
+use expect_test::expect_file;
+use serde_json::Value;
+
+use crate::world::World;
+
+#[test]
+fn the_description_is_the_one_in_the_documents() {
+    let mut text = serde_json::to_string_pretty(&config::document()).unwrap();
+    text.push('\n');
+    // After a wanted change: `UPDATE_EXPECT=1 cargo test --release --workspace --test api description`.
+    expect_file!["../../../../docs/openapi.json"].assert_eq(&text);
+}
+
+/// Whether a schema, or what it is made of, has an example.
+fn has_example(schema: &Value, document: &Value) -> bool {
+    if schema.get("example").is_some() {
+        return true;
+    }
+    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/components/schemas/")) {
+        return has_example(&document["components"]["schemas"][name], document);
+    }
+    let parts = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|kind| schema[kind].as_array()).flatten();
+    parts.into_iter().any(|part| has_example(part, document))
+        || schema.get("properties").is_some_and(|all| has_example(&all["items"]["items"], document))
+}
+
+#[test]
+fn every_operation_is_described_whole() {
+    let document = config::document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, methods)| {
+        methods
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    let mut count = 0;
+    for (route, operation) in operations {
+        count += 1;
+        for text in ["summary", "operationId"] {
+            assert!(operation[text].as_str().is_some_and(|text| !text.is_empty()), "{route}: {text}");
+        }
+        let summary = operation["summary"].as_str().unwrap();
+        assert!(summary.ends_with('.') && summary.len() < 120, "{route}: {summary}");
+        let responses = operation["responses"].as_object().unwrap();
+        for status in ["400", "401", "403", "404", "500", "503"] {
+            assert!(responses.contains_key(status), "{route}: {status}");
+        }
+        let bodies = responses.iter().filter(|(status, _)| status.starts_with('2') && *status != "204");
+        let bodies = bodies.map(|(_, response)| response).chain(operation.get("requestBody"));
+        for body in bodies {
+            let content = &body["content"]["application/json"];
+            let shown = content.get("example").is_some() || has_example(&content["schema"], &document);
+            assert!(shown, "{route} has no example: {body}");
+        }
+    }
+    assert!(count > 20, "{count} operations");
+}
+
+#[tokio::test]
+async fn the_api_tells_its_description() {
+    let world = World::new();
+    // Not `assert_eq`: nobody reads two such documents.
+    assert!(world.get("/openapi.json").await == config::document());
+}

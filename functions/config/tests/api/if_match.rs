@@ -1,0 +1,73 @@
+//! Changes that say which version they were made of.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, at_once, push, webhook};
+
+/// Where an object is, and what it can be replaced by.
+async fn objects(world: &World) -> Vec<(String, Value)> {
+    let webhook_id = world.webhook().await;
+    let push_id = world.push(&webhook_id).await;
+    let id_type = json!({"display_name": "Card", "priority": 40});
+    world.call("PUT", "/id-types/CARD").json(&id_type).send().await.ok(201);
+    vec![
+        (format!("/pushes/{push_id}"), push(&webhook_id)),
+        (format!("/webhooks/{webhook_id}"), webhook("Renamed")),
+        ("/id-types/CARD".to_owned(), json!({"display_name": "Loyalty card", "priority": 40})),
+        ("/sources".to_owned(), json!({"items": ["crm"]})),
+    ]
+}
+
+async fn tag(world: &World, path: &str) -> String {
+    world.call("GET", path).send().await.headers["etag"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_lost_update_is_refused_and_the_object_stays() {
+    let world = World::new();
+    for (path, input) in objects(&world).await {
+        let first = tag(&world, &path).await;
+        let replace = |tag: &str| world.call("PUT", path.clone()).header("if-match", tag).json(&input).send();
+        let replaced = replace(&first).await;
+        let second = replaced.headers["etag"].to_str().unwrap().to_owned();
+        replaced.ok(200);
+        assert_ne!(first, second, "{path}");
+        assert_eq!(tag(&world, &path).await, second, "{path}");
+
+        assert_eq!(replace(&first).await.code(412), "changed_since", "{path}");
+        assert_eq!(tag(&world, &path).await, second, "{path}");
+        assert_eq!(replace("3").await.code(400), "invalid_if_match", "{path}");
+        replace(&format!("{first}, {second}")).await.ok(200);
+        replace("*").await.ok(200);
+        if path != "/sources" {
+            let delete = |tag: &str| world.call("DELETE", path.clone()).header("if-match", tag).send();
+            assert_eq!(delete("\"0\"").await.code(412), "changed_since", "{path}");
+            delete(&tag(&world, &path).await).await.ok(204);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_made_only_without_the_header() {
+    let world = World::new();
+    let card = json!({"display_name": "Card", "priority": 40});
+    let make = |tag| world.call("PUT", "/id-types/CARD").header("if-match", tag).json(&card).send();
+    assert_eq!(make("*").await.code(412), "changed_since");
+    assert_eq!(world.call("GET", "/id-types/CARD").send().await.code(404), "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_changes_of_one_version_one_is_taken() {
+    let world = World::new();
+    for (path, input) in objects(&world).await {
+        let tag = tag(&world, &path).await;
+        let change = || world.call("PUT", path.clone()).header("if-match", &tag).json(&input);
+        let answers = at_once((0..8).map(|_| change()).collect());
+        let taken = answers.iter().filter(|answer| answer.status == 200).count();
+        let refused = answers.iter().filter(|answer| answer.status == 412).count();
+        // Of writers of the same ID type or list the later ones find their own content.
+        let same = path == "/sources" || path.starts_with("/id-types");
+        assert_eq!(taken + refused, 8, "{path}");
+        assert!(taken == 1 || same, "{path}: {taken} were taken");
+    }
+}
