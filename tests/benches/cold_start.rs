@@ -138,6 +138,7 @@ fn environment(aws: u16) -> Vec<(&'static str, String)> {
         ("PROFILES_TABLE", "profiles"),
         ("BUCKET", "bucket"),
         ("KEY_ID", "key"),
+        ("DELIVER_FUNCTION", "deliver"),
         ("ALLOW_HTTP", "false"),
         ("ALLOWED_ENDPOINTS", ""),
         ("TIMEOUT_SECONDS", "30"),

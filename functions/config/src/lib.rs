@@ -1,7 +1,8 @@
 //! `config` is the HTTP API: webhooks, ID types, profiles, pushes, uploads, and the control of runs.
 //!
 //! API Gateway has verified the caller's token; [`access`] reads who it is and what the caller may do. Handlers reach the ports through
-//! what `access` gives them alone, so that none can forget to ask. Nothing here opens a connection outside or decrypts a secret.
+//! what `access` gives them alone, so that none can forget to ask. Nothing here opens a connection outside or decrypts a secret: what
+//! needs that, `deliver` is asked for.
 
 mod access;
 mod document;
@@ -16,6 +17,7 @@ mod pushes;
 mod runs;
 mod settings;
 mod sources;
+mod trial;
 mod uploads;
 mod webhooks;
 
@@ -23,7 +25,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use fanhook_lambda::{clock::Clock, random::Random};
-use fanhook_store::ports::{Objects, Queue, Secrets, Table};
+use fanhook_store::ports::{Direct, Objects, Queue, Secrets, Table};
 use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -45,6 +47,8 @@ pub struct Ports {
     pub fanout: Arc<dyn Queue>,
     /// Encryption of endpoints' secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// Does what goes outside.
+    pub deliver: Arc<dyn Direct>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, fit for secrets.
@@ -79,8 +83,12 @@ fn routes() -> OpenApiRouter<Arc<Ports>> {
         .routes(routes!(profiles::look_up, profiles::write, profiles::erase))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::read, webhooks::replace, webhooks::delete))
+        .routes(routes!(trial::preview_webhook))
+        .routes(routes!(trial::test_webhook))
         .routes(routes!(pushes::list, pushes::create))
         .routes(routes!(pushes::read, pushes::replace, pushes::delete))
+        .routes(routes!(trial::preview_push))
+        .routes(routes!(trial::test_push))
         .routes(routes!(runs::start::start))
         .routes(routes!(uploads::create))
         .routes(routes!(uploads::read))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use config::{Environment, Ports, router};
 use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, telemetry};
-use fanhook_store::aws::{self, DynamoTable, KmsSecrets, S3Objects, SqsQueue};
+use fanhook_store::aws::{self, DynamoTable, KmsSecrets, LambdaDirect, S3Objects, SqsQueue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -18,6 +18,7 @@ async fn main() -> anyhow::Result<()> {
         objects: Arc::new(S3Objects::new(&aws, environment.bucket)),
         fanout: Arc::new(SqsQueue::new(&aws, environment.fanout_queue)),
         secrets: Arc::new(KmsSecrets::new(&aws, environment.key)),
+        deliver: Arc::new(LambdaDirect::new(&aws, environment.deliver)),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         settings: environment.settings,

@@ -7,7 +7,7 @@ use axum::{
 };
 use fanhook_core::fault::Fault;
 use fanhook_lambda::telemetry::chain;
-use fanhook_store::StoreError;
+use fanhook_store::{StoreError, ports::DirectError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -85,6 +85,12 @@ impl Problem {
         Self::conflict("changed_meanwhile", "others change this object at the moment; try again")
     }
 
+    /// 503: a fault of ours that passes.
+    pub(crate) fn unavailable() -> Self {
+        let detail = "the request could not be done at the moment; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
     /// 500: our own code failed, and the log says how.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed by a fault of ours")
@@ -113,12 +119,23 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = chain(&error), "the store failed");
         match error {
-            StoreError::Unavailable { .. } => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "the request could not be done at the moment; try again",
-            ),
+            StoreError::Unavailable { .. } => Self::unavailable(),
             StoreError::TooLarge { .. } | StoreError::Corrupt { .. } => Self::internal(),
+        }
+    }
+}
+
+/// `deliver` did not answer.
+impl From<DirectError> for Problem {
+    fn from(error: DirectError) -> Self {
+        tracing::error!(error = chain(&error), "a question has no answer");
+        match error {
+            DirectError::Busy(_) => Self::unavailable(),
+            DirectError::Unanswered(_) => {
+                let detail = "no answer came in time; it is not known whether a request was sent";
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "unanswered", detail)
+            }
+            DirectError::Failed(_) => Self::internal(),
         }
     }
 }

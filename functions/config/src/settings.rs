@@ -25,6 +25,8 @@ pub struct Environment {
     pub fanout_queue: String,
     /// Key of the endpoints' secrets.
     pub key: String,
+    /// Name of the function `deliver`.
+    pub deliver: String,
     /// What handlers need.
     pub settings: Settings,
     /// Lowest level of the lines that are logged.
@@ -59,6 +61,7 @@ impl Environment {
             bucket: env.text("BUCKET"),
             fanout_queue: env.text("FANOUT_QUEUE_URL"),
             key: env.text("KEY_ID"),
+            deliver: env.text("DELIVER_FUNCTION"),
             settings: Settings {
                 allow_http: env.flag("ALLOW_HTTP"),
                 allowed: env

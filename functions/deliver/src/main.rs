@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_lambda_events::sqs::SqsEvent;
-use deliver::{Kept, Ports, Settings, deliver};
+use deliver::{Event, Kept, Ports, Response, Settings, answer, deliver};
 use fanhook_lambda::{clock::SystemClock, env, random::SystemRandom, run, sqs, telemetry};
 use fanhook_outbound::{Client, Guard};
 use fanhook_store::aws::{DynamoTable, KmsSecrets, S3Objects, SqsQueue, config};
+use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -25,8 +25,13 @@ async fn main() -> anyhow::Result<()> {
         times: settings.times.check()?,
         kept: Kept::default(),
     };
-    let handle = async |event: SqsEvent, deadline| {
-        sqs::group(event, async |chunks| deliver(&ports, chunks, deadline).await).await
+    let handle = async |event: Box<RawValue>, deadline| -> anyhow::Result<Response> {
+        Ok(match Event::parse(&event)? {
+            Event::Chunks(event) => Response::Chunks(
+                sqs::group(event, async |chunks| deliver(&ports, chunks, deadline).await).await?,
+            ),
+            Event::Direct(question) => Response::Direct(answer(&ports, question, deadline).await?),
+        })
     };
     run(handle).await.map_err(anyhow::Error::from_boxed)
 }

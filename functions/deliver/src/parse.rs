@@ -64,6 +64,11 @@ impl<'a> Recipients<'a> {
         self.parsed.get(index)?.as_ref()
     }
 
+    /// How many recipients there are, readable or not.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
     /// What is known of a recipient beside its line.
     pub(crate) fn profile(&self, recipient: &Recipient<'_>) -> Option<&Profile> {
         self.profiles.get(recipient.qaid.as_str())

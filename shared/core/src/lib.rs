@@ -5,6 +5,7 @@
 pub mod address;
 pub mod audience;
 pub mod chunk;
+pub mod direct;
 pub mod fault;
 pub mod id;
 pub mod identity;

@@ -10,6 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use check::check_name;
 pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::id::{IdTypeCode, Name, WebhookId, WorkspaceId};
@@ -92,6 +93,12 @@ pub struct Content {
 impl Content {
     fn default_deadline() -> u32 {
         10
+    }
+
+    /// SHA-256 of the content in hex: the same for equal contents, whatever their versions.
+    pub fn digest(&self) -> String {
+        // A struct of texts, numbers and lists always serializes.
+        hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
     }
 
     /// Deadline of a whole request, its answer's body included.

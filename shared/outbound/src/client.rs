@@ -18,9 +18,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     exchange::{Ended, Exchange, Http, Request},
-    failure::{Failure, classify, is_unsent},
+    failure::{Failure, classify, describe, is_unsent},
     guard::{Guard, Route},
     resolver::{Lookup, Names, Resolver, SystemLookup},
+    watch::{Noting, Step, Watch, Watched},
 };
 
 /// Most bytes of an answer's body that are read.
@@ -32,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(50);
 /// Idle connections that are kept for one receiver.
 const IDLE_CONNECTIONS: usize = 128;
 
-type Pool = legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+type Pool = legacy::Client<Noting<HttpsConnector<Noting<HttpConnector<Resolver>>>>, Full<Bytes>>;
 
 /// Why a client can't be built.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub struct ClientError(#[from] rustls::Error);
 /// The client. Build it once: its connections are kept across invocations.
 pub struct Client {
     guard: Guard,
+    tls: ClientConfig,
+    lookup: Arc<dyn Lookup>,
     /// Dials public addresses only.
     public: Pool,
     /// Dials any address.
@@ -62,21 +65,32 @@ impl Client {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let names = Arc::new(Names::new(lookup));
-        let pool = |guarded| pool(tls.clone(), Resolver { names: Arc::clone(&names), guarded });
-        Ok(Self { guard, public: pool(true), allowed: pool(false) })
+        let lookup: Arc<dyn Lookup> = Arc::new(lookup);
+        let names = Arc::new(Names::new(Arc::clone(&lookup)));
+        let pool = |guarded| pool(tls.clone(), Resolver { names: Arc::clone(&names), guarded, watch: None });
+        let (public, allowed) = (pool(true), pool(false));
+        Ok(Self { guard, tls, lookup, public, allowed })
+    }
+
+    /// A pool for one watched exchange: its connection and its look-up are new, so that all phases are seen.
+    fn watched_pool(&self, guarded: bool, watch: &Arc<Watch>) -> Pool {
+        let names = Arc::new(Names::new(Arc::clone(&self.lookup)));
+        pool(self.tls.clone(), Resolver { names, guarded, watch: Some(Arc::clone(watch)) })
     }
 }
 
 fn pool(tls: ClientConfig, resolver: Resolver) -> Pool {
+    let watch = resolver.watch.clone();
     let mut connector = HttpConnector::new_with_resolver(resolver);
     connector.enforce_http(false);
     connector.set_nodelay(true);
+    let connector = Noting { connector, step: Step::Connect, watch: watch.clone() };
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
         .wrap_connector(connector);
+    let connector = Noting { connector, step: Step::Secure, watch };
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
@@ -89,29 +103,50 @@ fn pool(tls: ClientConfig, resolver: Resolver) -> Pool {
 #[async_trait]
 impl Http for Client {
     async fn send(&self, request: &Request, deadline: Duration) -> Exchange {
-        let started = Instant::now();
-        let pool = match self.guard.route(&request.target.0) {
-            Route::Public => &self.public,
-            Route::Allowed => &self.allowed,
-            Route::Blocked => return Exchange::Ended(Ended::without_answer(Attempt::Blocked)),
-        };
-        let exchange = timeout(deadline, exchange(pool, request)).await;
-        let mut exchange = exchange.unwrap_or(Exchange::Ended(Ended::without_answer(Attempt::TimedOut)));
-        if let Exchange::Ended(ended) = &mut exchange {
-            ended.elapsed = started.elapsed();
+        match self.guard.route(&request.target.0) {
+            Route::Public => timed(&self.public, request, deadline, None).await,
+            Route::Allowed => timed(&self.allowed, request, deadline, None).await,
+            Route::Blocked => Exchange::Ended(Ended::without_answer(Attempt::Blocked)),
         }
-        exchange
+    }
+
+    async fn watch(&self, request: &Request, deadline: Duration) -> Watched {
+        let watch = Arc::new(Watch::new());
+        let exchange = match self.guard.route(&request.target.0) {
+            Route::Blocked => Exchange::Ended(Ended::without_answer(Attempt::Blocked)),
+            route => {
+                let pool = self.watched_pool(route == Route::Public, &watch);
+                timed(&pool, request, deadline, Some(&watch)).await
+            }
+        };
+        watch.end(exchange)
     }
 }
 
-async fn exchange(pool: &Pool, request: &Request) -> Exchange {
+async fn timed(pool: &Pool, request: &Request, deadline: Duration, watch: Option<&Watch>) -> Exchange {
+    let started = Instant::now();
+    let exchange = timeout(deadline, exchange(pool, request, watch)).await;
+    let mut exchange = exchange.unwrap_or(Exchange::Ended(Ended::without_answer(Attempt::TimedOut)));
+    if let Exchange::Ended(ended) = &mut exchange {
+        ended.elapsed = started.elapsed();
+    }
+    exchange
+}
+
+async fn exchange(pool: &Pool, request: &Request, watch: Option<&Watch>) -> Exchange {
     let mut resent = 0;
     loop {
         match pool.request(assemble(request)).await {
-            Ok(response) => return Exchange::Ended(Ended { resent: resent > 0, ..answered(response).await }),
+            Ok(response) => {
+                let ended = answered(response, watch).await;
+                return Exchange::Ended(Ended { resent: resent > 0, ..ended });
+            }
             // After a freeze all kept connections may be dead; each is met once.
             Err(error) if is_unsent(&error) && resent < IDLE_CONNECTIONS => resent += 1,
             Err(error) => {
+                if let Some(watch) = watch {
+                    watch.failed(describe(&error));
+                }
                 return match classify(&error) {
                     Failure::Theirs(attempt) => {
                         Exchange::Ended(Ended { resent: resent > 0, ..Ended::without_answer(attempt) })
@@ -138,8 +173,11 @@ fn assemble(request: &Request) -> http::Request<Full<Bytes>> {
 }
 
 /// Reads an answer's body: to its end, so that the connection can be kept, but not without end.
-async fn answered(response: http::Response<Incoming>) -> Ended {
+async fn answered(response: http::Response<Incoming>, watch: Option<&Watch>) -> Ended {
     let status = response.status();
+    if let Some(watch) = watch {
+        watch.answered(status, response.headers());
+    }
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = response.into_body();
@@ -150,6 +188,9 @@ async fn answered(response: http::Response<Incoming>) -> Ended {
     {
         let Some(data) = frame.data_ref() else { continue };
         read += data.len();
+        if let Some(watch) = watch {
+            watch.read(data);
+        }
         if !status.is_success() && answer.len() < KEPT {
             answer.extend_from_slice(&data[..data.len().min(KEPT - answer.len())]);
         }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use fanhook_core::retry::Attempt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
+use crate::watch::Watched;
+
 /// A full address, parsed once and shared by the requests to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target(pub(crate) Uri);
@@ -89,4 +91,7 @@ pub enum OurFault {
 pub trait Http: Send + Sync {
     /// Sends one and waits for its end, at most for `deadline`.
     async fn send(&self, request: &Request, deadline: Duration) -> Exchange;
+
+    /// Sends one over a connection of its own, in the same way, and tells all that was seen on it.
+    async fn watch(&self, request: &Request, deadline: Duration) -> Watched;
 }

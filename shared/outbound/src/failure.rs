@@ -51,6 +51,20 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Failure {
     }
 }
 
+/// What an error says, for people: the words of what lies deepest in it, which hold nothing of the request.
+pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    if let Some(error) = find::<LookupError>(error) {
+        return error.to_string();
+    }
+    if let Some(error) = find::<rustls::Error>(error) {
+        return error.to_string();
+    }
+    if let Some(error) = find::<io::Error>(error) {
+        return error.to_string();
+    }
+    find::<hyper::Error>(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// Whether nothing of the request was written, so that sending it again can't double it.
 pub(crate) fn is_unsent(error: &(dyn Error + 'static)) -> bool {
     find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled)

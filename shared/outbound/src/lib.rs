@@ -14,10 +14,12 @@ mod failure;
 mod guard;
 mod resolver;
 mod scrub;
+mod watch;
 
 pub use client::{Client, ClientError};
 pub use exchange::{Ended, Exchange, Http, InvalidTarget, OurFault, Request, Target};
 pub use guard::Guard;
-pub use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use resolver::{Lookup, LookupError, SystemLookup};
-pub use scrub::{EXCERPT, excerpt, sensitive};
+pub use scrub::{EXCERPT, excerpt, scrub, sensitive};
+pub use watch::Watched;

@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::guard::all_public;
+use crate::{guard::all_public, watch::Watch};
 
 /// How long a look-up is good for: a burst of new connections asks once.
 const FRESH: Duration = Duration::from_secs(5);
@@ -70,13 +70,13 @@ type Answer = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, LookupError>>>;
 
 /// Look-ups that are under way or fresh, shared by all connections.
 pub(crate) struct Names {
-    lookup: Box<dyn Lookup>,
+    lookup: Arc<dyn Lookup>,
     known: Mutex<HashMap<String, (Instant, Answer)>>,
 }
 
 impl Names {
-    pub(crate) fn new(lookup: impl Lookup + 'static) -> Self {
-        Self { lookup: Box::new(lookup), known: Mutex::default() }
+    pub(crate) fn new(lookup: Arc<dyn Lookup>) -> Self {
+        Self { lookup, known: Mutex::default() }
     }
 
     fn addresses(&self, name: &str) -> Answer {
@@ -105,6 +105,7 @@ pub(crate) struct Resolver {
     pub(crate) names: Arc<Names>,
     /// Whether special addresses are refused.
     pub(crate) guarded: bool,
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 impl Service<Name> for Resolver {
@@ -117,11 +118,18 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (answer, guarded) = (self.names.addresses(name.as_str()), self.guarded);
+        let (answer, guarded, watch) =
+            (self.names.addresses(name.as_str()), self.guarded, self.watch.clone());
         Box::pin(async move {
+            if let Some(watch) = &watch {
+                watch.resolving();
+            }
             let addresses = answer.await?;
             if guarded && !all_public(&addresses) {
                 return Err(LookupError::Blocked);
+            }
+            if let Some(watch) = &watch {
+                watch.resolved();
             }
             // The connector puts in the port.
             let sockets: Vec<SocketAddr> = addresses.iter().map(|&ip| SocketAddr::new(ip, 0)).collect();

@@ -31,7 +31,15 @@ pub fn sensitive(request: &Request) -> Vec<&str> {
 /// The beginning of an answer as text, at most [`EXCERPT`] bytes: each of `remove` is taken out, however JSON, a form or an address would
 /// write it, and control characters become spaces.
 pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> String {
-    let mut text = String::from_utf8_lossy(answer).into_owned();
+    let text = scrub(&String::from_utf8_lossy(answer), remove);
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let end = (0..=EXCERPT.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    text[..end].trim_end().to_owned()
+}
+
+/// A text without any of `remove`, however JSON, a form or an address would write it.
+pub fn scrub<'r>(text: &str, remove: impl IntoIterator<Item = &'r str>) -> String {
+    let mut text = text.to_owned();
     let mut remove: Vec<Cow<'r, str>> =
         remove.into_iter().filter(|part| part.len() >= SHORTEST).map(Cow::Borrowed).collect();
     let escaped: Vec<Cow<'r, str>> = remove.iter().flat_map(|part| escaped(part)).map(Cow::Owned).collect();
@@ -46,9 +54,7 @@ pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> 
             text = text.replace(&**part, REMOVED);
         }
     }
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let end = (0..=EXCERPT.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    text[..end].trim_end().to_owned()
+    text
 }
 
 /// A text as others may write it, where that differs: in JSON with `\/`, in JSON of ASCII alone, percent-encoded, as a form.

@@ -13,10 +13,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use fanhook_core::retry::Attempt;
+use fanhook_core::{direct::Phase, retry::Attempt};
 use fanhook_outbound::{
     Client, Ended, Exchange, Guard, HeaderMap, HeaderName, HeaderValue, Http, Lookup, LookupError, Method,
-    OurFault, Request, Target,
+    OurFault, Request, Target, Watched,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
@@ -355,12 +355,87 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_a_byte_of_the_r
     let url = format!("https://127.0.0.1:{}/", endpoint.port);
     assert_eq!(ended(&endpoint.client(), &url).await.attempt, Attempt::Tls);
     assert_eq!((endpoint.connections(), read.load(Ordering::SeqCst)), (1, 0));
+    let seen = watched(&endpoint.client(), &url).await;
+    assert!(
+        seen.fault.is_some_and(|fault| fault.starts_with("invalid peer certificate")),
+        "the reason is told"
+    );
+    assert_eq!((seen.phase, read.load(Ordering::SeqCst)), (Phase::Tls, 0));
     let plain = Endpoint::start(|mut stream, _| {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok();
         drop(stream.read(&mut [0; 4096]));
     });
     let url = format!("https://127.0.0.1:{}/", plain.port);
     assert_eq!(ended(&plain.client(), &url).await.attempt, Attempt::Tls);
+}
+
+async fn watched(client: &Client, url: &str) -> Watched {
+    client.watch(&request(url), DEADLINE).await
+}
+
+#[tokio::test]
+async fn a_watched_request_tells_the_answer_and_the_time_of_each_phase_of_a_connection_of_its_own() {
+    let endpoint = Endpoint::start(|mut stream, _| {
+        loop {
+            if read_request(&mut stream).is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(100));
+            let body = "x".repeat(5_000);
+            write!(stream, "HTTP/1.1 201 Made\r\nx-coupon: a\r\ncontent-length: 5000\r\n\r\n{body}").unwrap();
+        }
+    });
+    let client = endpoint.client();
+    assert_eq!(ended(&client, &endpoint.url()).await.attempt, Attempt::Answered { status: 201 });
+    for connections in 2..4 {
+        let seen = watched(&client, &endpoint.url()).await;
+        assert_eq!(endpoint.connections(), connections);
+        let Exchange::Ended(ended) = &seen.exchange else { panic!("ours") };
+        assert_eq!(ended.attempt, Attempt::Answered { status: 201 });
+        let (status, headers, body) = seen.answer.unwrap();
+        assert_eq!(
+            (status.as_u16(), &headers["x-coupon"], body.len()),
+            (201, &HeaderValue::from_static("a"), 4096)
+        );
+        let times = seen.times;
+        assert_eq!((times.dns_us, times.tls_us, seen.phase), (None, None, Phase::Body));
+        let (connect, first) = (times.connect_us.unwrap(), times.first_byte_us.unwrap());
+        assert!((100_000..times.total_us).contains(&first), "{times:?}");
+        assert!(connect < 100_000 && connect + first <= times.total_us, "{times:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_watched_failure_tells_the_phase_that_it_came_in() {
+    let silent = Endpoint::start(|stream, _| {
+        sleep(Duration::from_secs(5));
+        drop(stream);
+    });
+    let seen = watched(&silent.client(), &silent.url()).await;
+    assert_eq!((seen.phase, seen.times.first_byte_us, seen.fault), (Phase::FirstByte, None, None));
+    assert!(seen.times.connect_us.is_some() && seen.times.total_us >= 700_000, "{:?}", seen.times);
+    let seen = watched(&silent.client(), &silent.url().replace("http:", "https:")).await;
+    assert_eq!((seen.phase, seen.times.tls_us), (Phase::Tls, None));
+
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = Client::new(Guard::new(refusing.to_string().parse().unwrap(), false)).unwrap();
+    let seen = watched(&client, &format!("http://{refusing}/")).await;
+    assert_eq!((seen.phase, seen.times.connect_us), (Phase::Connect, None));
+    assert!(seen.fault.unwrap().starts_with("Connection refused"));
+
+    let client = Client::with_lookup(Guard::default(), Fixed(Err(LookupError::NoAddress))).unwrap();
+    let seen = watched(&client, "https://shop.example.com/").await;
+    assert_eq!(
+        (seen.phase, seen.times.dns_us, seen.fault.as_deref()),
+        (Phase::Dns, None, Some("the name has no address"))
+    );
+    let blocked = watched(&client, "http://127.0.0.1:1/").await;
+    assert_eq!(blocked.exchange, Exchange::Ended(Ended::without_answer(Attempt::Blocked)));
+
+    let guard = Guard::new(format!("receiver.internal:{}", silent.port).parse().unwrap(), false);
+    let client = Client::with_lookup(guard, Fixed(Ok(vec!["127.0.0.1".parse().unwrap()]))).unwrap();
+    let seen = watched(&client, &format!("http://receiver.internal:{}/", silent.port)).await;
+    assert!(seen.times.dns_us.is_some() && seen.times.connect_us.is_some(), "{:?}", seen.times);
 }
 
 #[tokio::test]

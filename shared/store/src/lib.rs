@@ -1,4 +1,5 @@
-//! All state of Fanhook, behind narrow ports: tables (DynamoDB), objects (S3), queues (SQS), secrets (KMS).
+//! All state of Fanhook, behind narrow ports: tables (DynamoDB), objects (S3), queues (SQS), secrets (KMS); and the port by which
+//! `config` asks `deliver` (Lambda).
 //!
 //! A port is a trait with two implementations that pass one contract suite ([`contract`]): the real service in [`aws`], and a
 //! twin in memory in [`memory`]. The protocols (claim, checkpoint, settle, release, …) are written once, in one file per
@@ -20,6 +21,7 @@ pub mod id_types;
 pub mod outcomes;
 pub mod parts;
 pub mod profiles;
+pub mod proofs;
 pub mod pushes;
 pub mod release;
 pub mod runs;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use fanhook_store::{
-    aws::{DynamoTable, KmsSecrets, S3Objects, SqsQueue},
+    aws::{DynamoTable, KmsSecrets, LambdaDirect, S3Objects, SqsQueue},
     contract,
 };
 use serde_json::json;
@@ -37,6 +37,8 @@ pub(crate) async fn the_real_services_keep_the_contract_of_the_twins(world: &Wor
     contract::table_without_sort_key(&DynamoTable::new(&config, "contract-flat")).await;
     contract::objects(&S3Objects::new(&config, &stack.outputs().bucket), "segments/").await;
     contract::secrets(&KmsSecrets::new(&config, &stack.outputs().key_id)).await;
+
+    contract::direct(&LambdaDirect::new(&config, &stack.outputs().deliver_function)).await;
 
     let made = stack.call("AmazonSQS.CreateQueue", &json!({"QueueName": "contract"})).await?;
     let url = made["QueueUrl"].as_str().context("a queue without an address")?;

@@ -48,6 +48,7 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
             (&["s3:GetObject"], &["Bucket/outcomes/*", "Bucket/reports/*"]),
             (&["s3:ListBucket"], &["Bucket"]),
             (&["sqs:SendMessage"], &["FanoutQueue"]),
+            (&["lambda:InvokeFunction"], &["DeliverFunction"]),
             (&["kms:Encrypt"], &["Key"]),
         ],
         "profiles" => vec![

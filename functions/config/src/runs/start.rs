@@ -83,7 +83,7 @@ pub(crate) async fn start(
     let push = pushes::find(&member, id).await?;
     let expires_at = input.check(&member).await?;
     let webhook = webhook(&member, &push).await?;
-    let pinned = pin(&member, &push, &webhook, &input).await?;
+    let pinned = pin(&member, &push, &webhook, &input.uploads).await?;
     let run = run(&member, &pinned, expires_at);
     let due = run.created + member.settings.due_ahead;
     let numbers = (0..).zip(&input.uploads);
@@ -181,8 +181,8 @@ pub(super) async fn check_uploads(caller: &Caller, ids: &[UploadId], field: &str
     }
 }
 
-/// The push's webhook, which the push still fits, and whose endpoint says what it says.
-async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
+/// The push's webhook, which the push still fits.
+pub(crate) async fn fitting(caller: &Caller, push: &Push) -> Result<Webhook> {
     let webhook = webhooks::get(&*caller.config, &caller.workspace, push.webhook).await?;
     let webhook = webhook.ok_or_else(Problem::not_found)?;
     let faults = pushes::faults(caller, push, &webhook).await?;
@@ -190,6 +190,12 @@ async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
         let detail = "the push does not fit its webhook and the ID types as they are now; save it again";
         return Err(Problem::conflict("push_outdated", detail).errors(faults));
     }
+    Ok(webhook)
+}
+
+/// The push's webhook, which the push still fits, and whose endpoint says what it says.
+async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
+    let webhook = fitting(caller, push).await?;
     match endpoints::get(&*caller.ledger, webhook.id).await? {
         Some(endpoint) if endpoint.settings == settings(&webhook, endpoint.settings.updated) => {
             if endpoint.parked {
@@ -204,7 +210,13 @@ async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
     Ok(webhook)
 }
 
-async fn pin(caller: &Caller, push: &Push, webhook: &Webhook, input: &StartInput) -> Result<Pinned> {
+/// What a run pins that starts now.
+pub(crate) async fn pin(
+    caller: &Caller,
+    push: &Push,
+    webhook: &Webhook,
+    uploads: &[UploadId],
+) -> Result<Pinned> {
     let id = RunId::new(caller.random.uuid7(caller.now));
     let mut id_types = id_types::get(&*caller.config, &caller.workspace).await?.types;
     id_types.retain(|id_type| id_type.enabled);
@@ -220,7 +232,7 @@ async fn pin(caller: &Caller, push: &Push, webhook: &Webhook, input: &StartInput
         push_content: push.content.clone(),
         id_types,
         sources: sources::get(&*caller.config, &caller.workspace).await?,
-        uploads: input.uploads.clone(),
+        uploads: uploads.to_vec(),
     };
     if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > MAX_PINNED {
         let detail = format!("webhook, push and ID types together have more than {MAX_PINNED} bytes");

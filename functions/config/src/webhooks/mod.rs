@@ -248,7 +248,7 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
 }
 
 /// A webhook of the caller's workspace.
-async fn find(caller: &Caller, id: WebhookId) -> Result<Webhook> {
+pub(crate) async fn find(caller: &Caller, id: WebhookId) -> Result<Webhook> {
     webhooks::get(&*caller.config, &caller.workspace, id).await?.ok_or_else(Problem::not_found)
 }
 

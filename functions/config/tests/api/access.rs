@@ -2,7 +2,7 @@ use crate::world::{ADMIN, MEMBER, OTHER, Token, World, push, webhook};
 use serde_json::{Value, json};
 
 /// Every route, with what a member may do: (method, path, member may).
-const ROUTES: [(&str, &str, bool); 24] = [
+const ROUTES: [(&str, &str, bool); 28] = [
     ("GET", "/id-types", true),
     ("GET", "/id-types/MOBILE", true),
     ("PUT", "/id-types/MOBILE", false),
@@ -14,6 +14,10 @@ const ROUTES: [(&str, &str, bool); 24] = [
     ("GET", "/webhooks/whk_00000000000000000000000000000000", true),
     ("PUT", "/webhooks/whk_00000000000000000000000000000000", false),
     ("DELETE", "/webhooks/whk_00000000000000000000000000000000", false),
+    ("POST", "/webhooks/whk_00000000000000000000000000000000/preview", true),
+    ("POST", "/webhooks/whk_00000000000000000000000000000000/test", false),
+    ("POST", "/pushes/psh_00000000000000000000000000000000/preview", true),
+    ("POST", "/pushes/psh_00000000000000000000000000000000/test", true),
     ("GET", "/pushes", true),
     ("POST", "/pushes", true),
     ("GET", "/pushes/psh_00000000000000000000000000000000", true),
@@ -88,10 +92,25 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
     let unknown = |prefix: &str| format!("{prefix}_{}", "0".repeat(32));
     let (a, b) = (webhook("x"), push(&unknown("whk")));
     let start = json!({"uploads": [unknown("upl")]});
+    let test = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}});
     let calls: Vec<(&str, String, String, Option<&Value>)> = vec![
         ("GET", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), None),
         ("PUT", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), Some(&a)),
         ("DELETE", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), None),
+        (
+            "POST",
+            format!("/webhooks/{webhook_id}/preview"),
+            format!("/webhooks/{}/preview", unknown("whk")),
+            None,
+        ),
+        (
+            "POST",
+            format!("/webhooks/{webhook_id}/test"),
+            format!("/webhooks/{}/test", unknown("whk")),
+            Some(&test),
+        ),
+        ("POST", format!("/pushes/{push_id}/preview"), format!("/pushes/{}/preview", unknown("psh")), None),
+        ("POST", format!("/pushes/{push_id}/test"), format!("/pushes/{}/test", unknown("psh")), Some(&test)),
         ("GET", format!("/pushes/{push_id}"), format!("/pushes/{}", unknown("psh")), None),
         ("PUT", format!("/pushes/{push_id}"), format!("/pushes/{}", unknown("psh")), Some(&b)),
         ("DELETE", format!("/pushes/{push_id}"), format!("/pushes/{}", unknown("psh")), None),

@@ -14,6 +14,7 @@ mod repeating;
 mod resume;
 mod start;
 mod text;
+mod trial;
 mod uploads;
 mod webhooks;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Barrier},
+    sync::{Arc, Barrier, Mutex},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use config::{Access, Ports, Settings, router};
 use fanhook_core::{id::RunId, time::Millis};
 use fanhook_lambda::{clock::ManualClock, random::SystemRandom};
 use fanhook_store::{
-    memory::{MemoryObjects, MemoryQueue, MemorySecrets, MemoryTable},
+    memory::{MemoryDirect, MemoryObjects, MemoryQueue, MemorySecrets, MemoryTable},
     ports::{Objects, Table},
     runs::{self, Run},
 };
@@ -43,7 +43,26 @@ pub(crate) struct World {
     pub(crate) fanout: Arc<MemoryQueue>,
     pub(crate) secrets: Arc<MemorySecrets>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) deliver: Arc<Deliver>,
     router: Router,
+}
+
+/// What is asked of `deliver`, and what it answers; none: it fails.
+#[derive(Default)]
+pub(crate) struct Deliver {
+    pub(crate) questions: Mutex<Vec<Value>>,
+    pub(crate) answer: Mutex<Option<Value>>,
+}
+
+impl Deliver {
+    fn function(self: &Arc<Self>) -> MemoryDirect {
+        let deliver = Arc::clone(self);
+        MemoryDirect::new(move |question| {
+            deliver.questions.lock().unwrap().push(serde_json::from_str(&question).unwrap());
+            let answer = deliver.answer.lock().unwrap().as_ref().map(Value::to_string);
+            Box::pin(std::future::ready(answer))
+        })
+    }
 }
 
 pub(crate) struct Answer {
@@ -135,7 +154,12 @@ impl Call<'_> {
         let response = self.world.router.clone().oneshot(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        let text = headers.get("content-type").is_some_and(|kind| kind == "text/plain; charset=utf-8");
+        let body = if bytes.is_empty() || text {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).expect("JSON")
+        };
         Answer { status, headers, bytes, body }
     }
 }
@@ -173,6 +197,7 @@ impl World {
             (Arc::new(config), Arc::new(ledger), Arc::new(fanout), Arc::new(clock));
         let profiles = Arc::new(MemoryTable::without_sort_key());
         let (objects, secrets) = (Arc::new(MemoryObjects::new()), Arc::new(MemorySecrets::new()));
+        let deliver = Arc::new(Deliver::default());
         let router = router(Ports {
             config: seen(config.clone()),
             profiles: seen(profiles),
@@ -180,6 +205,7 @@ impl World {
             objects: objects.clone(),
             fanout: fanout.clone(),
             secrets: secrets.clone(),
+            deliver: Arc::new(deliver.function()),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
             settings: Settings {
@@ -197,7 +223,7 @@ impl World {
                 },
             },
         });
-        Self { config, ledger, objects, fanout, secrets, clock, router }
+        Self { config, ledger, objects, fanout, secrets, clock, deliver, router }
     }
 
     /// A request; by an administrator, unless said otherwise.

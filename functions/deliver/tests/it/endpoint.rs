@@ -9,9 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use fanhook_core::direct::{Phase, Times};
 use fanhook_core::{retry::Attempt, time::Millis};
 use fanhook_lambda::clock::{Clock, ManualClock};
-use fanhook_outbound::{Ended, Exchange, Http, OurFault, Request};
+use fanhook_outbound::{Ended, Exchange, HeaderMap, Http, OurFault, Request, StatusCode, Watched};
 
 use crate::world::Crash;
 
@@ -141,5 +142,17 @@ impl Http for Endpoint {
             Reply::OurFault => return Exchange::OurFault(OurFault::Resolver),
             Reply::Panic => panic!("the endpoint's script"),
         })
+    }
+
+    async fn watch(&self, request: &Request, deadline: Duration) -> Watched {
+        let exchange = self.send(request, deadline).await;
+        let answer = match &exchange {
+            Exchange::Ended(Ended { attempt: Attempt::Answered { status }, answer, .. }) => {
+                Some((StatusCode::from_u16(*status).unwrap(), HeaderMap::new(), answer.clone()))
+            }
+            _ => None,
+        };
+        let times = Times { total_us: 50_000, ..Times::default() };
+        Watched { exchange, times, phase: Phase::FirstByte, answer, fault: None }
     }
 }

@@ -9,6 +9,7 @@
 
 mod control;
 mod crash;
+mod direct;
 mod endpoint;
 mod faults;
 mod happy;

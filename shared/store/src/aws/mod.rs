@@ -1,6 +1,7 @@
-//! The ports on AWS: DynamoDB, S3, SQS and KMS.
+//! The ports on AWS: DynamoDB, S3, SQS, KMS and Lambda.
 
 mod backoff;
+mod direct;
 mod expression;
 mod objects;
 mod queue;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
+pub use direct::LambdaDirect;
 pub use objects::S3Objects;
 pub use queue::SqsQueue;
 pub use secrets::KmsSecrets;

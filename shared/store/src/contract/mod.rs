@@ -7,6 +7,7 @@
     reason = "a suite panics where the contract is broken"
 )]
 
+mod direct;
 mod ledger;
 mod objects;
 mod queue;
@@ -15,6 +16,7 @@ mod table;
 
 use std::hash::{BuildHasher, RandomState};
 
+pub use direct::direct;
 pub use ledger::ledger;
 pub use objects::objects;
 pub use queue::queue;

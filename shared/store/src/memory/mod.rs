@@ -2,6 +2,7 @@
 //! ([`crate::contract`]), hold their limits, and can fail on demand.
 
 mod condition;
+mod direct;
 mod faults;
 mod limits;
 mod objects;
@@ -12,6 +13,7 @@ mod table;
 mod tests;
 mod value;
 
+pub use direct::MemoryDirect;
 pub use faults::{Fault, Operation};
 pub use objects::MemoryObjects;
 pub use queue::MemoryQueue;

@@ -1,10 +1,12 @@
 //! The ports: every effect on state, as narrow traits. They are object-safe, so that a handler takes `&dyn Table`.
 
+mod direct;
 mod objects;
 mod queue;
 mod secrets;
 mod table;
 
+pub use direct::{Direct, DirectError};
 pub use objects::{Fetched, ObjectError, Objects, Upload};
 pub use queue::{MAX_DELAY, Message, Queue};
 pub use secrets::{SecretContext, Secrets};

@@ -1,0 +1,215 @@
+//! `…/preview` and `…/test`: one message made, or really sent, before a run is started: `deliver` does it, by the code that runs are sent by.
+//!
+//! Nothing is stored but that a test passed: a run of a webhook that never passed one may have few recipients only.
+
+mod input;
+mod log;
+
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use fanhook_core::{
+    direct::{Answer, Message, Preview, Question, Tested},
+    id::{PushId, WebhookId},
+    push::Push,
+    webhook::Webhook,
+};
+use fanhook_store::proofs;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::input::{PushPreview, PushTest, Sample, WebhookPreview, WebhookTest};
+use crate::{
+    access::{Admin, Caller, Id, Member},
+    input::{Input, Optional},
+    output::Time,
+    problem::{Problem, Result},
+    pushes,
+    runs::start::{fitting, pin},
+    webhooks::{self, settings},
+};
+
+/// The requests that a user would get.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Previews)]
+#[schema(example = json!({"messages": [{"request": {
+    "method": "POST", "url": "https://crm.example.com/coupons", "body": "{\"to\":\"+4915112345678\"}",
+    "headers": [{"name": "webhook-timestamp", "value": "[masked]"}],
+}}]}))]
+pub(crate) struct PreviewView {
+    /// One, but under policy `all`, where it is one for each ID.
+    messages: Vec<Preview>,
+}
+
+/// What a test send came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestSend)]
+#[schema(example = json!({
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "version": 3, "at": "2027-01-15T08:00:00.000Z", "passed": true,
+    "verdict": {"outcome": "delivered", "reason": "delivered", "tried_again": false},
+    "request": {"method": "POST", "url": "https://crm.example.com/coupons", "headers": [], "body": "{}"},
+    "answer": {"status": 200, "headers": [], "body": "ok"},
+    "times": {"dns_us": 1210, "connect_us": 8400, "tls_us": 17_300, "first_byte_us": 95_000, "total_us": 122_300},
+}))]
+pub(crate) struct TestView {
+    /// The webhook that was tested.
+    webhook: WebhookId,
+    /// Version of the webhook that was tested.
+    version: u32,
+    /// When it was sent.
+    at: Time,
+    #[serde(flatten)]
+    tested: Tested,
+}
+
+/// Shows the request that a user would get through a webhook.
+#[utoipa::path(post, path = "/webhooks/{id}/preview", tag = "Webhooks", operation_id = "preview_webhook",
+    params(("id" = WebhookId, Path)), request_body = Option<WebhookPreview>, responses(
+    (status = 200, description = "The request; nothing was sent.", body = PreviewView),
+    (status = 409, description = "`too_large`."),
+))]
+pub(crate) async fn preview_webhook(
+    member: Member,
+    admin: Result<Admin>,
+    Id(id): Id<WebhookId>,
+    Optional(input): Optional<WebhookPreview>,
+) -> Result<Json<PreviewView>> {
+    let input = input.unwrap_or_default();
+    if input.qaid.is_some() {
+        admin?;
+    }
+    let webhook = webhooks::find(&member, id).await?;
+    let (push, sample) = input.read(&member, &webhook).await?;
+    preview(&member, &webhook, &push, &sample).await
+}
+
+/// Shows the requests that a user would get by a push.
+#[utoipa::path(post, path = "/pushes/{id}/preview", tag = "Pushes", operation_id = "preview_push",
+    params(("id" = PushId, Path)), request_body = Option<PushPreview>, responses(
+    (status = 200, description = "One request, under policy `all` one for each ID; nothing was sent.", body = PreviewView),
+    (status = 409, description = "`push_outdated`, `too_large`."),
+))]
+pub(crate) async fn preview_push(
+    member: Member,
+    admin: Result<Admin>,
+    Id(id): Id<PushId>,
+    Optional(input): Optional<PushPreview>,
+) -> Result<Json<PreviewView>> {
+    let input = input.unwrap_or_default();
+    if input.qaid.is_some() {
+        admin?;
+    }
+    let push = pushes::find(&member, id).await?;
+    let webhook = fitting(&member, &push).await?;
+    let (push, sample) = input.read(&member, push).await?;
+    preview(&member, &webhook, &push, &sample).await
+}
+
+/// Sends one message through a webhook, to see what comes of it.
+#[utoipa::path(post, path = "/webhooks/{id}/test", tag = "Webhooks", operation_id = "test_webhook",
+    params(("id" = WebhookId, Path)), request_body = WebhookTest, responses(
+    (status = 200, description = "What it came to, passed or not; with `Accept: text/plain` as a log.",
+        content((TestView = "application/json"), (String = "text/plain"))),
+    (status = 409, description = "`too_large`."),
+    (status = 429, description = "`too_many_tests`."),
+    (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
+))]
+pub(crate) async fn test_webhook(
+    admin: Admin,
+    Id(id): Id<WebhookId>,
+    headers: HeaderMap,
+    Input(input): Input<WebhookTest>,
+) -> Result<Response> {
+    let webhook = webhooks::find(&admin, id).await?;
+    let (push, sample) = input.read(&admin, &webhook).await?;
+    test(&admin, &webhook, &push, &sample, &headers).await
+}
+
+/// Sends one message of a push, to see what comes of it.
+#[utoipa::path(post, path = "/pushes/{id}/test", tag = "Pushes", operation_id = "test_push",
+    params(("id" = PushId, Path)), request_body = PushTest, responses(
+    (status = 200, description = "What it came to, passed or not; with `Accept: text/plain` as a log.",
+        content((TestView = "application/json"), (String = "text/plain"))),
+    (status = 409, description = "`push_outdated`, `too_large`."),
+    (status = 429, description = "`too_many_tests`."),
+    (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
+))]
+pub(crate) async fn test_push(
+    member: Member,
+    Id(id): Id<PushId>,
+    headers: HeaderMap,
+    Input(input): Input<PushTest>,
+) -> Result<Response> {
+    let push = pushes::find(&member, id).await?;
+    let webhook = fitting(&member, &push).await?;
+    let (push, sample) = input.read(&member, push).await?;
+    test(&member, &webhook, &push, &sample, &headers).await
+}
+
+async fn preview(
+    caller: &Caller,
+    webhook: &Webhook,
+    push: &Push,
+    sample: &Sample,
+) -> Result<Json<PreviewView>> {
+    let message = message(caller, webhook, push, sample).await?;
+    match caller.deliver.ask(&Question::Preview(message)).await? {
+        Answer::Preview { messages } => Ok(Json(PreviewView { messages })),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn test(
+    caller: &Caller,
+    webhook: &Webhook,
+    push: &Push,
+    sample: &Sample,
+    headers: &HeaderMap,
+) -> Result<Response> {
+    let message = message(caller, webhook, push, sample).await?;
+    let (config, at) = (&*caller.config, caller.clock.now());
+    if !proofs::begin_test(config, &caller.workspace, webhook.id, at).await? {
+        let detail = "a webhook is tested once a second at most; try again";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail));
+    }
+    let tested = match caller.deliver.ask(&Question::Test(message)).await? {
+        Answer::Test(tested) => *tested,
+        other => return Err(unexpected(&other)),
+    };
+    if tested.passed {
+        let passed = proofs::Tested { content: webhook.content.digest(), version: webhook.version, at };
+        proofs::passed(config, &caller.workspace, webhook.id, &passed).await?;
+    }
+    let view = TestView { webhook: webhook.id, version: webhook.version, at: Time(at), tested };
+    Ok(if wants_text(headers) { log::download(&view) } else { Json(view).into_response() })
+}
+
+/// The question's message: what a run of this push would pin if it started now.
+async fn message(caller: &Caller, webhook: &Webhook, push: &Push, sample: &Sample) -> Result<Box<Message>> {
+    Ok(Box::new(Message {
+        pinned: pin(caller, push, webhook, &[]).await?,
+        settings: settings(webhook, caller.now),
+        recipient: sample.line(),
+        profile: sample.profile,
+    }))
+}
+
+/// An answer that is none to what was asked.
+fn unexpected(answer: &Answer) -> Problem {
+    if *answer == (Answer::Unavailable {}) {
+        return Problem::unavailable();
+    }
+    tracing::error!("deliver answered another question");
+    Problem::internal()
+}
+
+/// Whether the caller wants a log to keep, not JSON.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    let mut kinds = accepted
+        .split(|&byte| byte == b',')
+        .map(|kind| kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii());
+    kinds.any(|kind| kind.eq_ignore_ascii_case(b"text/plain"))
+}

@@ -1,0 +1,160 @@
+//! What `deliver` is asked directly: one message, previewed or sent as a test, by the code that a run is sent by.
+
+mod hint;
+mod show;
+
+use std::time::Duration;
+
+use fanhook_core::{
+    chunk::States,
+    direct::{Answer, Message, Preview, Question, Tested, Verdict},
+    outcome::Reason,
+    push::IdPolicy,
+    recipient, retry,
+    time::Millis,
+};
+use fanhook_lambda::telemetry::chain;
+use fanhook_outbound::{Ended, Exchange};
+use fanhook_store::{StoreError, StoreResult};
+
+use crate::{
+    Ports,
+    job::Job,
+    parse::Recipients,
+    prepare::{Prepared, Preparer, Try},
+};
+
+/// Longest deadline of a test send: whoever asked waits for it behind an API that answers within 30 s.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Time kept for the answer to a question.
+const ANSWERING: Duration = Duration::from_secs(1);
+
+/// Answers a question, in an invocation that the platform ends at `deadline`.
+///
+/// # Errors
+/// What was asked is not what `config` asks; trying again won't help.
+pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> StoreResult<Answer> {
+    let (name, began) = (question.name(), ports.clock.now());
+    let answered = match question {
+        Question::Preview(message) => preview(ports, &message).await,
+        Question::Test(message) => test(ports, &message, deadline).await,
+    };
+    let (answered, end) = match answered {
+        Err(error @ StoreError::Unavailable { .. }) => {
+            tracing::warn!(error = %chain(&error), question = name, "a question is not answered");
+            (Ok(Answer::Unavailable {}), "unavailable")
+        }
+        Ok(Answer::Unavailable {}) => (Ok(Answer::Unavailable {}), "unavailable"),
+        Ok(answer) => (Ok(answer), "answered"),
+        Err(error) => (Err(error), "failed"),
+    };
+    let ms = u64::try_from(ports.clock.now().since(began).as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(question = name, end, ms, "question");
+    answered
+}
+
+async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
+    let made = make(ports, message).await?;
+    let messages = made.into_iter().map(|made| match made {
+        Ok(prepared) => Preview { request: Some(show::unsent(&prepared.request)), verdict: None },
+        Err(reason) => Preview { request: None, verdict: Some(Verdict::last(reason)) },
+    });
+    Ok(Answer::Preview { messages: messages.collect() })
+}
+
+async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answer> {
+    let deadline = message.pinned.content.deadline().min(LONGEST);
+    // A test has one ID, and so one message.
+    let prepared = match make(ports, message).await?.into_iter().next().unwrap_or(Err(Reason::NoId)) {
+        Ok(prepared) => prepared,
+        Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
+    };
+    let left = end.since(ports.clock.now() + ANSWERING);
+    let watched = ports.http.watch(&prepared.request, deadline.min(left)).await;
+    let ended = match &watched.exchange {
+        Exchange::Ended(ended) => ended,
+        Exchange::OurFault(fault) => {
+            tracing::warn!(error = %chain(fault), "a test was not sent");
+            return Ok(Answer::Unavailable {});
+        }
+    };
+    let verdict = verdict(ended);
+    let passed = verdict.reason == Reason::Delivered;
+    let failure = (!passed).then(|| hint::of(ended.attempt, &watched));
+    Ok(Answer::Test(Box::new(Tested {
+        passed,
+        verdict,
+        request: Some(show::sent(&prepared.request)),
+        answer: show::answer(&watched, &prepared.request),
+        times: Some(watched.times),
+        failure,
+    })))
+}
+
+/// The messages that a user gets, as a run makes them at the first try; or why there is none.
+async fn make(ports: &Ports, message: &Message) -> StoreResult<Vec<Result<Prepared, Reason>>> {
+    let now = ports.clock.now();
+    let job = Job::new(message.pinned.clone())?;
+    let of = (&job.pinned.workspace, job.pinned.webhook);
+    let credentials = ports.kept.keyring.get(&*ports.secrets, of, &message.settings, now).await?;
+    let mut lines = message.recipient.clone().into_bytes();
+    if job.pinned.push_content.id_policy == IdPolicy::All {
+        lines = expand(ports, &job, message, &lines).await?;
+    }
+    let recipients = read(ports, &job, message, &lines).await?;
+    let mut preparer = Preparer::new(&job);
+    let attempt = Try { tries: 0, now, credentials: &credentials };
+    let one = |index| {
+        let recipient = recipients.get(index).ok_or(Reason::Internal)?;
+        preparer.prepare(recipient, recipients.profile(recipient), attempt)
+    };
+    Ok((0..recipients.len()).map(one).collect())
+}
+
+/// Reads recipients, and their profiles where the question allows it.
+async fn read<'a>(
+    ports: &Ports,
+    job: &Job,
+    message: &Message,
+    lines: &'a [u8],
+) -> StoreResult<Recipients<'a>> {
+    let count = lines.split_inclusive(|&byte| byte == b'\n').count();
+    let mut recipients = Recipients::parse(lines, &States::new(count));
+    if message.profile {
+        recipients.fetch(job, &*ports.profiles).await?;
+    }
+    Ok(recipients)
+}
+
+/// Under policy `all`: a line for each ID of the user, as fan-out writes them.
+async fn expand(ports: &Ports, job: &Job, message: &Message, line: &[u8]) -> StoreResult<Vec<u8>> {
+    let recipients = read(ports, job, message, line).await?;
+    let user = recipients.get(0).ok_or_else(|| StoreError::corrupt("question", "it names no user"))?;
+    let merged = recipients.profile(user).map(|profile| profile.merged(&job.pinned.sources));
+    let mut lines = Vec::new();
+    for id in job.chooser.all(&user.ids(), merged.as_ref()) {
+        recipient::write_chosen(&mut lines, user.qaid.as_str(), id.id_type.as_str(), &id.value, user.tags());
+    }
+    Ok(if lines.is_empty() { line.to_vec() } else { lines })
+}
+
+/// What a real send comes to after this end.
+fn verdict(ended: &Ended) -> Verdict {
+    match retry::verdict(ended.attempt) {
+        retry::Verdict::Final(reason) => Verdict::last(reason),
+        retry::Verdict::Gone => Verdict::last(Reason::EndpointGone),
+        retry::Verdict::Again(reason) => Verdict { tried_again: true, ..Verdict::last(reason) },
+    }
+}
+
+/// A test of which nothing is sent.
+fn unsent(reason: Reason) -> Tested {
+    Tested {
+        passed: false,
+        verdict: Verdict::last(reason),
+        request: None,
+        answer: None,
+        times: None,
+        failure: Some(hint::unsent(reason)),
+    }
+}

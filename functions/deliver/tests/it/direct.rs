@@ -1,0 +1,241 @@
+//! Questions: previews and test sends.
+
+use std::{sync::Arc, time::Duration};
+
+use deliver::{Event, answer};
+use fanhook_core::{
+    direct::{Answer, MASKED, Message, Preview, Question, ShownHeader, ShownRequest, Tested},
+    outcome::{Outcome, Reason},
+    push::IdPolicy,
+    retry::Attempt,
+    webhook::Authentication,
+};
+use fanhook_lambda::clock::Clock;
+use fanhook_store::{contract, endpoints, memory::MemoryDirect, profiles, runs};
+use serde_json::value::RawValue;
+
+use crate::{
+    endpoint::Reply,
+    world::{KEY, Setup, TIMEOUT, World, line},
+};
+
+impl World {
+    /// What the run pinned, for one user.
+    async fn message(&self, recipient: &[u8]) -> Box<Message> {
+        let pinned = runs::pinned(&*self.ledger, self.run).await.unwrap().unwrap();
+        let settings = endpoints::get(&*self.ledger, self.webhook).await.unwrap().unwrap().settings;
+        let recipient = String::from_utf8(recipient.to_vec()).unwrap();
+        Box::new(Message { pinned, settings, recipient, profile: false })
+    }
+
+    async fn ask(&self, question: Question) -> Answer {
+        answer(&self.ports, question, self.clock.now() + TIMEOUT).await.unwrap()
+    }
+
+    async fn preview(&self, message: Box<Message>) -> Vec<Preview> {
+        let Answer::Preview { messages } = self.ask(Question::Preview(message)).await else { panic!() };
+        messages
+    }
+
+    async fn test(&self, recipient: &[u8]) -> Tested {
+        let question = Question::Test(self.message(recipient).await);
+        let Answer::Test(tested) = self.ask(question).await else { panic!() };
+        *tested
+    }
+}
+
+fn secured() -> Setup {
+    Setup {
+        chunks: vec![1],
+        url: "https://crm.example/coupons/{id}?type={id_type}",
+        authentication: |ciphertext| Authentication::Bearer { ciphertext },
+        ..Setup::default()
+    }
+}
+
+fn value<'a>(request: &'a ShownRequest, name: &str) -> &'a str {
+    &request.headers.iter().find(|header| header.name == name).unwrap().value
+}
+
+#[tokio::test]
+async fn a_preview_is_byte_for_byte_what_a_run_sends() {
+    let world = World::new(secured()).await;
+    let previews = world.preview(world.message(&line(0)).await).await;
+    assert!(world.endpoint.seen().is_empty(), "a preview sends nothing");
+    world.drive().await;
+    let seen = world.endpoint.seen()[0].clone();
+    let [Preview { request: Some(request), verdict: None }] = &previews[..] else { panic!("{previews:?}") };
+    assert_eq!((&request.url, &request.body), (&seen.url, &seen.body));
+    assert_eq!(request.method, "POST");
+    let masked = ["webhook-timestamp", "webhook-signature", "authorization"];
+    let sent: Vec<ShownHeader> = seen
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let value = if masked.contains(&name.as_str()) { MASKED } else { value };
+            ShownHeader { name: name.clone(), value: value.to_owned() }
+        })
+        .collect();
+    assert_eq!(request.headers, sent);
+}
+
+#[tokio::test]
+async fn a_test_is_sent_as_a_run_sends_and_shows_no_secret_even_where_the_receiver_gives_it_back() {
+    let world = World::new(secured()).await;
+    let echo = format!("you are Bearer {KEY}");
+    world.endpoint.answer(Reply::Body(401, echo));
+    let tested = world.test(&line(0)).await;
+    let seen = world.endpoint.seen()[0].clone();
+    assert_eq!(seen.header("authorization"), Some(&*format!("Bearer {KEY}")));
+    assert!(seen.header("webhook-signature").is_some_and(|signature| signature.starts_with("v1,")));
+    let request = tested.request.as_ref().unwrap();
+    assert_eq!((&request.url, &request.body), (&seen.url, &seen.body));
+    assert_eq!(value(request, "webhook-timestamp"), seen.header("webhook-timestamp").unwrap());
+    assert_eq!((value(request, "authorization"), value(request, "webhook-signature")), (MASKED, MASKED));
+    let shown = serde_json::to_string(&tested).unwrap();
+    assert!(!shown.contains(KEY), "{shown}");
+    assert_eq!(tested.answer.unwrap().status, 401);
+    assert!(!tested.passed);
+    assert_eq!(tested.verdict.reason, Reason::Status);
+    assert!(tested.failure.unwrap().hint.contains("authentication"));
+    assert_eq!(tested.times.unwrap().total_us, 50_000);
+}
+
+#[tokio::test]
+async fn a_test_tells_what_a_real_send_would_come_to_and_what_to_do() {
+    let table = [
+        (Reply::Status(204), Outcome::Delivered, Reason::Delivered, false, ""),
+        (Reply::Status(302), Outcome::Refused, Reason::Redirect, false, "final address"),
+        (Reply::Status(404), Outcome::Refused, Reason::Status, false, "path"),
+        (Reply::Status(405), Outcome::Refused, Reason::Status, false, "content.method"),
+        (Reply::Status(410), Outcome::Refused, Reason::EndpointGone, false, "park"),
+        (Reply::Status(415), Outcome::Refused, Reason::Status, false, "content type"),
+        (Reply::Status(422), Outcome::Refused, Reason::Status, false, "body"),
+        (Reply::Status(429), Outcome::Exhausted, Reason::ExhaustedStatus, true, "limits"),
+        (Reply::Status(503), Outcome::Exhausted, Reason::ExhaustedStatus, true, "log"),
+        (Reply::Attempt(Attempt::Blocked), Outcome::Refused, Reason::BlockedAddress, false, "public https"),
+        (
+            Reply::Attempt(Attempt::Unresolved),
+            Outcome::Exhausted,
+            Reason::ExhaustedConnection,
+            true,
+            "typing errors",
+        ),
+        (Reply::Attempt(Attempt::Tls), Outcome::Exhausted, Reason::ExhaustedTls, true, "certificate"),
+        (
+            Reply::Attempt(Attempt::Protocol),
+            Outcome::Exhausted,
+            Reason::ExhaustedProtocol,
+            true,
+            "another protocol",
+        ),
+        (
+            Reply::Attempt(Attempt::Disconnected),
+            Outcome::Exhausted,
+            Reason::ExhaustedConnection,
+            true,
+            "closed",
+        ),
+    ];
+    for (reply, outcome, reason, again, hint) in table {
+        let world = World::new(secured()).await;
+        world.endpoint.answer(reply.clone());
+        let tested = world.test(&line(0)).await;
+        let verdict = tested.verdict;
+        assert_eq!(
+            (verdict.outcome, verdict.reason, verdict.tried_again),
+            (outcome, reason, again),
+            "{reply:?}"
+        );
+        assert_eq!(
+            (tested.passed, tested.failure.is_none()),
+            (hint.is_empty(), hint.is_empty()),
+            "{reply:?}"
+        );
+        assert!(tested.failure.is_none_or(|failure| failure.hint.contains(hint)), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_test_waits_for_twenty_seconds_at_most() {
+    let world = World::new(Setup { deadline_seconds: 30, ..secured() }).await;
+    world.endpoint.script(|_, _| (Duration::from_secs(25), Reply::Status(200)));
+    let began = world.clock.now();
+    let tested = world.test(&line(0)).await;
+    assert_eq!(tested.verdict.reason, Reason::ExhaustedTimeout);
+    assert_eq!(world.clock.now().since(began), Duration::from_secs(20));
+    assert!(tested.failure.unwrap().hint.contains("deadline_seconds"));
+}
+
+#[tokio::test]
+async fn who_would_not_be_sent_to_is_not_tested_and_told_why() {
+    let world = World::new(Setup::default()).await;
+    let nobody = b"{\"qaid\":\"u\",\"ids\":{\"MOBILE\":[\"no number\"]}}\n";
+    let tested = world.test(nobody).await;
+    assert_eq!((tested.verdict.reason, tested.request), (Reason::NoId, None));
+    assert!(!tested.passed && tested.failure.is_some());
+    assert!(world.endpoint.seen().is_empty());
+    let previews = world.preview(world.message(nobody).await).await;
+    assert_eq!(previews[0].verdict.map(|verdict| verdict.outcome), Some(Outcome::NoId));
+    assert_eq!(previews[0].request, None);
+}
+
+#[tokio::test]
+async fn our_own_fault_is_told_as_such() {
+    let world = World::new(Setup::default()).await;
+    world.endpoint.answer(Reply::OurFault);
+    let question = Question::Test(world.message(&line(0)).await);
+    assert_eq!(world.ask(question).await, Answer::Unavailable {});
+}
+
+#[tokio::test]
+async fn a_profile_is_read_only_where_the_question_allows_it() {
+    let world = World::new(Setup::default()).await;
+    let row =
+        serde_json::json!({"updated": 1, "ids": {"MOBILE": ["+4915112345678"]}, "tags": {"name": "Zoe"}});
+    let source = serde_json::from_value(row).unwrap();
+    let qaid = "zoe".parse().unwrap();
+    let crm = "crm".parse().unwrap();
+    profiles::put_source(&*world.profiles, &world.workspace, &qaid, &crm, &source).await.unwrap();
+    let mut message = world.message(b"{\"qaid\":\"zoe\"}\n").await;
+    assert_eq!(world.preview(message.clone()).await[0].request, None);
+    message.profile = true;
+    let previews = world.preview(message).await;
+    let body = &previews[0].request.as_ref().unwrap().body;
+    assert_eq!(body, r#"{"to":"+4915112345678","text":"Dear Zoe"}"#);
+}
+
+#[tokio::test]
+async fn under_policy_all_each_id_is_a_message() {
+    let world = World::new(Setup::default()).await;
+    let user = b"{\"qaid\":\"u\",\"ids\":{\"MOBILE\":[\"+4915112345678\",\"+4915112345679\"]}}\n";
+    let mut message = world.message(user).await;
+    message.pinned.push_content.id_policy = IdPolicy::All;
+    let previews = world.preview(message).await;
+    let requests: Vec<&ShownRequest> =
+        previews.iter().map(|preview| preview.request.as_ref().unwrap()).collect();
+    assert_eq!(requests.len(), 2);
+    assert_ne!(value(requests[0], "webhook-id"), value(requests[1], "webhook-id"));
+    assert!(requests[1].body.contains("+4915112345679"));
+}
+
+#[tokio::test]
+async fn the_function_keeps_the_contract_of_questions() {
+    let world = Arc::new(World::new(Setup::default()).await);
+    let ask = async |world: &World, question: String| {
+        let event = Event::parse(&RawValue::from_string(question).ok()?).ok()?;
+        let Event::Direct(question) = event else { return None };
+        let answer = answer(&world.ports, question, world.clock.now() + TIMEOUT).await.ok()?;
+        serde_json::to_string(&answer).ok()
+    };
+    let direct = MemoryDirect::new(move |question| {
+        let world = Arc::clone(&world);
+        // As the platform does it: in a process of its own, more or less.
+        let function = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(ask(&world, question))
+        });
+        Box::pin(std::future::ready(function.join().unwrap()))
+    });
+    contract::direct(&direct).await;
+}

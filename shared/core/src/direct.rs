@@ -1,0 +1,197 @@
+//! What `deliver` is asked directly, outside any run, and what it answers: previews and test sends.
+//!
+//! `config` opens no connection and decrypts nothing, so it asks `deliver` by a synchronous invocation. A question carries all that a run
+//! would pin, and is answered by the code that a run is sent by.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    outcome::{Outcome, Reason},
+    run::{EndpointSettings, Pinned},
+};
+
+/// A question. Its tag, `direct`, is a field that no event of a queue has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "direct", rename_all = "snake_case")]
+pub enum Question {
+    /// Which requests would this user get?
+    Preview(Box<Message>),
+    /// What comes of sending this message now?
+    Test(Box<Message>),
+}
+
+impl Question {
+    /// Its name, as logs have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Preview(_) => "preview",
+            Self::Test(_) => "test",
+        }
+    }
+}
+
+/// One user's message, outside any run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// What a run would pin.
+    pub pinned: Pinned,
+    /// What is true of the endpoint now.
+    pub settings: EndpointSettings,
+    /// The user, as a line of a segment.
+    pub recipient: String,
+    /// Whether the user's profile is read where the line does not say enough.
+    pub profile: bool,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Question::Preview`].
+    Preview {
+        /// One a message: under policy `all` the user may get several.
+        messages: Vec<Preview>,
+    },
+    /// To [`Question::Test`].
+    Test(Box<Tested>),
+    /// It could not be answered, by a fault of ours that passes.
+    Unavailable {},
+}
+
+/// What a message comes to before it is sent: a request, or the reason why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Preview {
+    /// The request; none where the user is not sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<ShownRequest>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+/// What a test send came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Tested {
+    /// Whether a real send would have delivered.
+    pub passed: bool,
+    /// What a real send would come to.
+    pub verdict: Verdict,
+    /// The request; none where there is nothing to send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<ShownRequest>,
+    /// The answer, where one came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<ShownAnswer>,
+    /// How long what took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+    /// What went wrong, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What a real send comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Verdict {
+    /// The outcome; of a request that is tried again, the one when tries end.
+    pub outcome: Outcome,
+    /// The reason of that outcome.
+    pub reason: Reason,
+    /// Whether it would be tried again first.
+    pub tried_again: bool,
+}
+
+impl Verdict {
+    /// A verdict without another try.
+    pub fn last(reason: Reason) -> Self {
+        Self { outcome: reason.outcome(), reason, tried_again: false }
+    }
+}
+
+/// A request as people may see it. `host` and `content-length` follow from it, and are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Request)]
+pub struct ShownRequest {
+    /// The method.
+    pub method: String,
+    /// The full address.
+    pub url: String,
+    /// The headers; the values of credentials and signatures are [`MASKED`].
+    pub headers: Vec<ShownHeader>,
+    /// The body.
+    pub body: String,
+}
+
+/// Stands for what nobody may see.
+pub const MASKED: &str = "[masked]";
+
+/// A header as people may see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShownHeader {
+    /// The name, in lower case.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+/// An answer as people may see it: what it gives back of credentials and signatures is taken out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Answer)]
+pub struct ShownAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<ShownHeader>,
+    /// The beginning of the body, at most 4 KiB.
+    pub body: String,
+}
+
+/// How long the phases of a request took, in microseconds; a phase that did not come to its end has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Times {
+    /// Looking the name up; none for an IP address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_us: Option<u64>,
+    /// Making the TCP connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_us: Option<u64>,
+    /// The TLS handshake; none for `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_us: Option<u64>,
+    /// From the connection to the head of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// From the start to the end.
+    pub total_us: u64,
+}
+
+/// A phase of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Looking the name up.
+    Dns,
+    /// Making the TCP connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// From the connection to the head of the answer.
+    FirstByte,
+    /// Reading the answer's body.
+    Body,
+}
+
+/// What went wrong with a test send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TestFailure)]
+pub struct Failure {
+    /// The phase that did not come to its end, where one did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// What happened.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: String,
+}
