@@ -154,6 +154,7 @@ fn environment(aws: u16) -> Vec<(&'static str, String)> {
         ("ORGANIZATION_ADMIN_GROUP", "organization-admin"),
         ("WORKSPACE_ADMIN_GROUP", "workspace-admin"),
         ("MEMBER_GROUP", "member"),
+        ("WEBHOOK_GROUP", "webhook"),
         ("LOG_LEVEL", "error"),
     ]
     .map(|(name, value)| (name, value.to_owned()))

@@ -1,6 +1,8 @@
 //! Who calls, and what the caller may do: from the claims of the token, which API Gateway has verified.
 //!
-//! Handlers get the ports only through [`Member`] and [`Admin`]: what a handler takes says who may call it.
+//! Handlers get the ports only through [`Member`], [`Marketer`], [`Granted`] and [`Admin`]: what a handler takes says who may call it.
+//! Whoever is no administrator needs a role with the permission `webhook` and a grant on the webhook itself, to write pushes and runs
+//! through it: a [`Marketer`] hands a webhook out only after it has looked for the grant, and [`Granted`] does so before the handler runs.
 
 use std::{ops::Deref, str::FromStr, sync::Arc};
 
@@ -8,7 +10,16 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::{StatusCode, request::Parts},
 };
-use fanhook_core::{address::AllowList, id::WorkspaceId, time::Millis, webhook::Rules};
+use fanhook_core::{
+    address::AllowList,
+    id::{WebhookId, WorkspaceId},
+    time::Millis,
+    webhook::{Rules, Webhook},
+};
+use fanhook_store::{
+    grants::{self, Grantee},
+    webhooks,
+};
 use lambda_http::request::RequestContext;
 use url::Host;
 
@@ -31,22 +42,31 @@ pub struct Access {
     pub organization_admin: String,
     /// Group of workspace administrators.
     pub workspace_admin: String,
-    /// Group of members.
+    /// Group of members: they read.
     pub member: String,
+    /// Group whose role has the permission `webhook`.
+    pub webhook: String,
 }
 
 /// What a caller may do in a workspace; more is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
-    /// Reads all but users' data, writes profiles, pushes, uploads and runs.
+    /// Reads all but users' data and the audit log, writes profiles and uploads.
     Member,
-    /// Writes webhooks, ID types and sources as well, reads and erases users' data.
+    /// Writes pushes and runs as well, through webhooks that are granted.
+    Marketer,
+    /// Writes everything, through any webhook; reads and erases users' data.
     Admin,
 }
 
 /// A caller in a workspace, with the ports.
 pub(crate) struct Caller {
     ports: Arc<Ports>,
+    /// Who: the token's subject.
+    pub(crate) person: String,
+    /// The groups of the token.
+    groups: Vec<String>,
+    role: Role,
     /// The workspace that the request is about.
     pub(crate) workspace: WorkspaceId,
     /// When the request came.
@@ -55,10 +75,13 @@ pub(crate) struct Caller {
     own: Own,
 }
 
-/// A caller who may read all but users' data, and write profiles, pushes, uploads and runs.
+/// A caller who may read all but users' data and the audit log, and write profiles and uploads.
 pub(crate) struct Member(Caller);
 
-/// A caller who may also write webhooks, ID types and sources, and read and erase users' data.
+/// A caller who may also write pushes and runs, through webhooks that are granted.
+pub(crate) struct Marketer(Caller);
+
+/// A caller who may also write webhooks, ID types, sources and grants, and read and erase users' data.
 pub(crate) struct Admin(Caller);
 
 impl Deref for Caller {
@@ -69,6 +92,13 @@ impl Deref for Caller {
 }
 
 impl Deref for Member {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl Deref for Marketer {
     type Target = Caller;
     fn deref(&self) -> &Caller {
         &self.0
@@ -89,6 +119,13 @@ impl FromRequestParts<Arc<Ports>> for Member {
     }
 }
 
+impl FromRequestParts<Arc<Ports>> for Marketer {
+    type Rejection = Problem;
+    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+        caller(head, ports, Role::Marketer).map(Self)
+    }
+}
+
 impl FromRequestParts<Arc<Ports>> for Admin {
     type Rejection = Problem;
     async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
@@ -106,15 +143,76 @@ fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
     let claim = |name: &str| claims.get(name).map_or("", String::as_str);
 
     let workspace = workspace(claim(&access.workspaces_claim), head)?;
-    if access.role(claim(&access.roles_claim)).is_none_or(|role| role < needed) {
+    let groups: Vec<String> = names(claim(&access.roles_claim)).map(str::to_owned).collect();
+    let Some(role) = access.role(&groups).filter(|role| *role >= needed) else {
         let detail = match needed {
             Role::Admin => "only administrators of the workspace or the organization may do this",
+            Role::Marketer => "this needs a role with the permission `webhook`",
             Role::Member => "the token's groups allow nothing here",
         };
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    };
+    let person = claim("sub").to_owned();
+    if person.is_empty() {
+        return Err(unknown());
     }
     let own = Own { api: context.apiid.clone(), domain: context.domain_name.clone() };
-    Ok(Caller { ports: ports.clone(), workspace, now: ports.clock.now(), own })
+    Ok(Caller { ports: ports.clone(), person, groups, role, workspace, now: ports.clock.now(), own })
+}
+
+impl Marketer {
+    /// A webhook of the workspace that the caller may use; none where there is no such webhook.
+    pub(crate) async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>> {
+        let Some(webhook) = webhooks::get(&*self.config, &self.workspace, id).await? else { return Ok(None) };
+        self.may_use(id).await?;
+        Ok(Some(webhook))
+    }
+
+    async fn may_use(&self, webhook: WebhookId) -> Result<()> {
+        if self.role == Role::Admin {
+            return Ok(());
+        }
+        let person = Grantee::Person(self.person.clone());
+        let grantees: Vec<Grantee> = self.groups.iter().cloned().map(Grantee::Role).chain([person]).collect();
+        if grants::holds(&*self.config, &self.workspace, webhook, &grantees, self.now).await? {
+            return Ok(());
+        }
+        let detail =
+            "no grant on this webhook is given to you, or it has ended; an administrator can give one";
+        Err(Problem::new(StatusCode::FORBIDDEN, "not_granted", detail))
+    }
+}
+
+/// What goes through a webhook.
+pub(crate) trait Through: Sized + Send {
+    /// Its identifier.
+    type Id: FromStr + Send;
+    /// The one of the caller's workspace.
+    fn find(caller: &Caller, id: Self::Id) -> impl Future<Output = Result<Self>> + Send;
+    /// The webhook.
+    fn webhook(&self) -> WebhookId;
+}
+
+/// The object in the path, and a caller who may use the webhook that it goes through.
+pub(crate) struct Granted<T>(pub(crate) Marketer, pub(crate) T);
+
+impl<T: Through> Granted<T> {
+    /// The object as it is now, if the caller may still use its webhook.
+    pub(crate) async fn again(caller: &Marketer, id: T::Id) -> Result<T> {
+        let found = T::find(caller, id).await?;
+        caller.may_use(found.webhook()).await?;
+        Ok(found)
+    }
+}
+
+impl<T: Through> FromRequestParts<Arc<Ports>> for Granted<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+        let caller = Marketer::from_request_parts(head, ports).await?;
+        let Id(id) = Id::<T::Id>::from_request_parts(head, ports).await?;
+        let found = Self::again(&caller, id).await?;
+        Ok(Self(caller, found))
+    }
 }
 
 /// The workspace that a request is about: the caller's only one, or the one that the header names.
@@ -137,15 +235,15 @@ fn workspace(claim: &str, head: &Parts) -> Result<WorkspaceId> {
 }
 
 impl Access {
-    fn role(&self, claim: &str) -> Option<Role> {
-        let role = |name: &str| {
-            if name == self.organization_admin || name == self.workspace_admin {
-                Some(Role::Admin)
-            } else {
-                (name == self.member).then_some(Role::Member)
-            }
-        };
-        names(claim).filter_map(role).max()
+    fn role(&self, groups: &[String]) -> Option<Role> {
+        let roles = [
+            (&self.organization_admin, Role::Admin),
+            (&self.workspace_admin, Role::Admin),
+            (&self.webhook, Role::Marketer),
+            (&self.member, Role::Member),
+        ];
+        let role = |name: &String| roles.into_iter().find(|(group, _)| *group == name).map(|(_, role)| role);
+        groups.iter().filter_map(role).max()
     }
 }
 
@@ -224,6 +322,7 @@ mod tests {
             organization_admin: "organization-admin".to_owned(),
             workspace_admin: "workspace-admin".to_owned(),
             member: "member".to_owned(),
+            webhook: "webhook".to_owned(),
         }
     }
 
@@ -243,11 +342,14 @@ mod tests {
             ("[member workspace-admin]", Some(Role::Admin)),
             ("organization-admin", Some(Role::Admin)),
             ("[member]", Some(Role::Member)),
+            ("[member webhook]", Some(Role::Marketer)),
+            ("webhook", Some(Role::Marketer)),
             ("[members admin Member]", None),
             ("", None),
         ];
         for (claim, role) in table {
-            assert_eq!(access().role(claim), role, "{claim}");
+            let groups: Vec<String> = names(claim).map(str::to_owned).collect();
+            assert_eq!(access().role(&groups), role, "{claim}");
         }
     }
 

@@ -36,6 +36,8 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
         (name = "Profiles", description = "What is known of users."),
         (name = "ID types", description = "The kinds of ID that users are known by."),
         (name = "Sources", description = "The data sources that profiles come from."),
+        (name = "Grants", description = "Who may use a webhook, beside administrators."),
+        (name = "Audit", description = "Who changed what, when, and how."),
         (name = "API", description = "The API itself."),
     ),
 )]

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::{
     access::{Admin, Id, Member},
+    audit::Action,
     input::Input,
     output::Page,
     precondition::{IfMatch, Tag, Tagged},
@@ -114,7 +115,10 @@ pub(crate) async fn replace(
                 faults.into_iter().map(|fault| own(fault, types.len() - 1)).collect(),
             ));
         }
-        if id_types::replace(&*admin.config, &admin.workspace, &old, types).await? {
+        let before = old.types.iter().find(|other| other.code == id_type.code);
+        let action = if before.is_some() { Action::Replaced } else { Action::Made };
+        let entry = admin.entry(action, ("id_type", id_type.code.as_str()), before, Some(&id_type));
+        if id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
             return Ok((status, Tagged(Tag::of(&id_type), id_type)));
         }
     }
@@ -156,7 +160,9 @@ pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>, if_match: IfM
                 Problem::conflict("in_use", "webhooks name this ID type; change or delete them first");
             return Err(problem.with("used_by", users));
         }
-        if id_types::replace(&*admin.config, &admin.workspace, &old, types).await? {
+        let before = old.types.iter().find(|other| other.code == code);
+        let entry = admin.entry(Action::Deleted, ("id_type", code.as_str()), before, None);
+        if id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
             return Ok(StatusCode::NO_CONTENT);
         }
     }

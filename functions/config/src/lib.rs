@@ -5,7 +5,9 @@
 //! needs that, `deliver` is asked for.
 
 mod access;
+mod audit;
 mod document;
+mod grants;
 mod id_types;
 mod input;
 mod observe;
@@ -98,5 +100,8 @@ fn routes() -> OpenApiRouter<Arc<Ports>> {
         .routes(routes!(runs::resume::resume))
         .routes(routes!(runs::control::cancel))
         .routes(routes!(runs::failures::list))
+        .routes(routes!(grants::list, grants::give))
+        .routes(routes!(grants::take))
+        .routes(routes!(audit::list))
         .routes(routes!(document::read))
 }

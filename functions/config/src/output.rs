@@ -67,6 +67,11 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
+    /// What a query says that asks for more than a page.
+    pub(crate) fn new(limit: Option<usize>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// Where the page begins, none for the first one; and how many items it has.
     pub(crate) fn read<T: FromStr>(&self) -> Result<(Option<T>, usize)> {
         Ok((from_cursor(self.cursor.as_deref())?, limit(self.limit, PAGE, MAX_PAGE)?))

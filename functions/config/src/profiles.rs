@@ -17,10 +17,12 @@ use fanhook_store::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     access::{Admin, Member},
+    audit::Action,
     input::{Input, Params},
     output::Time,
     problem::{Problem, Result},
@@ -216,6 +218,9 @@ pub(crate) async fn look_up(admin: Admin, Params(User { qaid }): Params<User>) -
     (status = 204, description = "Nothing is known any more."),
 ))]
 pub(crate) async fn erase(admin: Admin, Params(User { qaid }): Params<User>) -> Result<StatusCode> {
+    // The log outlives the profile, so it does not name the user; who has the QAID finds the entry.
+    let digest = hex::encode(Sha256::digest(qaid.as_str()));
+    admin.record(Action::Deleted, ("profile", &digest), None::<&()>).await?;
     profiles::erase(&*admin.profiles, &admin.workspace, &qaid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,13 +10,13 @@ use fanhook_core::{
 use fanhook_store::{
     id_types,
     pushes::{self, Saved},
-    webhooks,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    access::{Caller, Id, Member},
+    access::{Caller, Granted, Id, Marketer, Member, Through},
+    audit::Action,
     id_types::check_enabled,
     input::{Input, Params},
     output::{Page, PageQuery},
@@ -90,9 +90,9 @@ impl PushInput {
         }
     }
 
-    /// The webhook, and that the push fits it.
-    async fn check(&self, caller: &Caller) -> Result<Webhook> {
-        let webhook = webhooks::get(&*caller.config, &caller.workspace, self.webhook).await?;
+    /// The webhook, that the caller may use it, and that the push fits it.
+    async fn check(&self, caller: &Marketer) -> Result<Webhook> {
+        let webhook = caller.webhook(self.webhook).await?;
         let unknown = || Problem::not_found().errors(vec![Fault::new("webhook", "there is no such webhook")]);
         let webhook = webhook.ok_or_else(unknown)?;
         let push = self.push(caller, PushId::new(caller.random.uuid7(caller.now)), 1);
@@ -127,11 +127,13 @@ pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: &Webhook) -> R
     (status = 201, description = "It was made.", body = PushView, headers(("etag" = String, description = "For `If-Match`."))),
     (status = 409, description = "`changed_meanwhile`."),
 ))]
-pub(crate) async fn create(member: Member, Input(input): Input<PushInput>) -> Result<impl IntoResponse> {
+pub(crate) async fn create(marketer: Marketer, Input(input): Input<PushInput>) -> Result<impl IntoResponse> {
     for _ in 0..ATTEMPTS {
-        let webhook = input.check(&member).await?;
-        let push = input.push(&member, PushId::new(member.random.uuid7(member.now)), 1);
-        if pushes::create(&*member.config, &push, &webhook).await? == Saved::Done {
+        let webhook = input.check(&marketer).await?;
+        let push = input.push(&marketer, PushId::new(marketer.random.uuid7(marketer.now)), 1);
+        let view = PushView::from(push.clone());
+        let entry = marketer.entry(Action::Made, ("push", &push.id.to_string()), None, Some(&view));
+        if pushes::create(&*marketer.config, &push, &webhook, &entry).await? == Saved::Done {
             return Ok((StatusCode::CREATED, PushView::tagged(push)));
         }
     }
@@ -163,20 +165,21 @@ pub(crate) async fn read(member: Member, Id(id): Id<PushId>) -> Result<Tagged<Pu
     (status = 409, description = "`changed_meanwhile`."),
 ))]
 pub(crate) async fn replace(
-    member: Member,
-    Id(id): Id<PushId>,
+    Granted(marketer, mut old): Granted<Push>,
     if_match: IfMatch,
     Input(input): Input<PushInput>,
 ) -> Result<Tagged<PushView>> {
     for _ in 0..ATTEMPTS {
-        let old = find(&member, id).await?;
         if_match.check(Some(&Tag::version(old.version)))?;
-        let webhook = input.check(&member).await?;
-        let new = input.push(&member, id, old.version + 1);
-        match pushes::replace(&*member.config, &old, &new, &webhook).await? {
+        let webhook = input.check(&marketer).await?;
+        let new = input.push(&marketer, old.id, old.version + 1);
+        let (before, after) = (PushView::from(old.clone()), PushView::from(new.clone()));
+        let entry =
+            marketer.entry(Action::Replaced, ("push", &new.id.to_string()), Some(&before), Some(&after));
+        match pushes::replace(&*marketer.config, &old, &new, &webhook, &entry).await? {
             Saved::Done => return Ok(PushView::tagged(new)),
             Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed => {}
+            Saved::Changed => old = Granted::again(&marketer, old.id).await?,
         }
     }
     Err(Problem::busy())
@@ -187,17 +190,33 @@ pub(crate) async fn replace(
     (status = 204, description = "It is gone."),
     (status = 409, description = "`changed_meanwhile`."),
 ))]
-pub(crate) async fn delete(member: Member, Id(id): Id<PushId>, if_match: IfMatch) -> Result<StatusCode> {
+pub(crate) async fn delete(
+    Granted(marketer, mut push): Granted<Push>,
+    if_match: IfMatch,
+) -> Result<StatusCode> {
     for _ in 0..ATTEMPTS {
-        let push = find(&member, id).await?;
         if_match.check(Some(&Tag::version(push.version)))?;
-        match pushes::delete(&*member.config, &push).await? {
+        let before = PushView::from(push.clone());
+        let entry = marketer.entry(Action::Deleted, ("push", &push.id.to_string()), Some(&before), None);
+        match pushes::delete(&*marketer.config, &push, &entry).await? {
             Saved::Done => return Ok(StatusCode::NO_CONTENT),
             Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed => {}
+            Saved::Changed => push = Granted::again(&marketer, push.id).await?,
         }
     }
     Err(Problem::busy())
+}
+
+impl Through for Push {
+    type Id = PushId;
+
+    async fn find(caller: &Caller, id: PushId) -> Result<Self> {
+        find(caller, id).await
+    }
+
+    fn webhook(&self) -> WebhookId {
+        self.webhook
+    }
 }
 
 /// A push of the caller's workspace.

@@ -76,6 +76,7 @@ impl Environment {
                     organization_admin: env.text("ORGANIZATION_ADMIN_GROUP"),
                     workspace_admin: env.text("WORKSPACE_ADMIN_GROUP"),
                     member: env.text("MEMBER_GROUP"),
+                    webhook: env.text("WEBHOOK_GROUP"),
                 },
             },
             level: env.level("LOG_LEVEL"),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     access::{Admin, Member},
+    audit::Action,
     input::Input,
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
@@ -64,7 +65,9 @@ pub(crate) async fn replace(
     for _ in 0..ATTEMPTS {
         let old = sources::get(&*admin.config, &admin.workspace).await?;
         if_match.check(Some(&Tag::of(&old)))?;
-        if sources::replace(&*admin.config, &admin.workspace, &old, &input.items).await? {
+        let before = Sources { items: old.clone() };
+        let entry = admin.entry(Action::Replaced, ("sources", "sources"), Some(&before), Some(&input));
+        if sources::replace(&*admin.config, &admin.workspace, &old, &input.items, &entry).await? {
             return Ok(Tagged(Tag::of(&input.items), input));
         }
     }

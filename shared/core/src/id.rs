@@ -223,7 +223,7 @@ text_id!(
 );
 
 /// Whether a text holds control characters. Most texts are ASCII, which is looked over faster.
-pub(crate) fn has_control(text: &str) -> bool {
+pub fn has_control(text: &str) -> bool {
     !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.chars().any(char::is_control)
 }
 

@@ -7,9 +7,10 @@ use fanhook_core::{
 
 use crate::{
     StoreResult,
+    audit::{self, Entry},
     item::{Attributes, from_json, json, keyed, number},
     keys,
-    ports::{Condition, Conditional, Table, Write},
+    ports::{Condition, Table, Transaction, Write},
 };
 
 const WHAT: &str = "ID types";
@@ -37,6 +38,7 @@ pub async fn replace(
     workspace: &WorkspaceId,
     old: &IdTypes,
     mut types: Vec<IdType>,
+    audit: &Entry,
 ) -> StoreResult<bool> {
     types.sort_by_key(|id_type| id_type.priority);
     let mut item = keyed(&keys::id_types(workspace));
@@ -47,11 +49,13 @@ pub async fn replace(
         0 => Condition::Absent,
         version => Condition::Equals("version", number(version)),
     };
-    Ok(match config.write(Write::Put(item), Some(unchanged)).await? {
-        Conditional::Done(_) => true,
-        // A write whose answer was lost meets its own list.
-        Conditional::Failed(standing) => {
-            standing.is_some_and(|standing| standing.get("json") == Some(&stored))
-        }
+    let mut writes = vec![(Write::Put(item), Some(unchanged))];
+    writes.extend(audit::writes(workspace, audit)?);
+    Ok(match config.transact(writes).await? {
+        Transaction::Done => true,
+        // A transaction whose answer was lost meets its own list.
+        Transaction::Failed(failed) => failed
+            .into_iter()
+            .any(|(_, standing)| standing.is_some_and(|item| item.get("json") == Some(&stored))),
     })
 }

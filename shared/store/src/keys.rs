@@ -123,6 +123,21 @@ pub fn push(of: &WorkspaceId, push: PushId) -> Key {
     key(workspace(of), format!("{PUSHES}{push}"))
 }
 
+/// A usage grant on a webhook.
+pub fn grant(of: &WorkspaceId, webhook: WebhookId, grant: &str) -> Key {
+    key(format!("grants#{of}#{webhook}"), grant)
+}
+
+/// A change of an object, by the SHA-256 of its kind and identifier in hex.
+pub fn audit(of: &WorkspaceId, object: &str, entry: &str) -> Key {
+    key(format!("audit#{of}#{object}"), entry)
+}
+
+/// Partition of the changes that one person made, by the SHA-256 of the person's subject in hex.
+pub fn audit_by(of: &WorkspaceId, person: &str) -> String {
+    format!("audit-by#{of}#{person}")
+}
+
 /// A name that is taken in a workspace, by the SHA-256 of it in hex; `kind` as in `webhook`.
 pub fn name(of: &WorkspaceId, kind: &'static str, digest: &str) -> Key {
     key(workspace(of), format!("name#{kind}#{digest}"))

@@ -12,11 +12,13 @@ pub mod keys;
 pub mod memory;
 pub mod ports;
 
+pub mod audit;
 pub mod chunks;
 pub mod counters;
 pub mod due;
 pub mod endpoints;
 pub mod files;
+pub mod grants;
 pub mod id_types;
 pub mod outcomes;
 pub mod parts;

@@ -8,6 +8,7 @@ use fanhook_core::{
 
 use crate::{
     StoreError, StoreResult,
+    audit::{self, Entry},
     item::{from_json, json, keyed, number, text},
     keys,
     ports::{Condition, Query, Table, Transaction, Update, Write},
@@ -28,15 +29,16 @@ pub enum Saved {
 }
 
 /// Makes a push that was checked against `webhook`.
-pub async fn create(config: &dyn Table, push: &Push, webhook: &Webhook) -> StoreResult<Saved> {
+pub async fn create(config: &dyn Table, push: &Push, webhook: &Webhook, audit: &Entry) -> StoreResult<Saved> {
     let mut item = keyed(&keys::push(&push.workspace, push.id));
     item.insert("json".to_owned(), json(WHAT, push)?);
     item.insert("version".to_owned(), number(push.version));
     item.insert("webhook".to_owned(), text(push.webhook));
-    let writes = vec![
+    let mut writes = vec![
         (Write::Put(item), Some(Condition::Absent)),
         (webhooks::used(&push.workspace, push.webhook, 1), Some(webhooks::unchanged(webhook))),
     ];
+    writes.extend(audit::writes(&push.workspace, audit)?);
     Ok(match config.transact(writes).await? {
         Transaction::Done => Saved::Done,
         // A transaction whose answer was lost meets its own push.
@@ -46,7 +48,13 @@ pub async fn create(config: &dyn Table, push: &Push, webhook: &Webhook) -> Store
 }
 
 /// Replaces the push that was read as `old` by one that was checked against `webhook`.
-pub async fn replace(config: &dyn Table, old: &Push, new: &Push, webhook: &Webhook) -> StoreResult<Saved> {
+pub async fn replace(
+    config: &dyn Table,
+    old: &Push,
+    new: &Push,
+    webhook: &Webhook,
+    audit: &Entry,
+) -> StoreResult<Saved> {
     let stored = json(WHAT, new)?;
     let update = Update::default()
         .set("json", stored.clone())
@@ -62,6 +70,7 @@ pub async fn replace(config: &dyn Table, old: &Push, new: &Push, webhook: &Webho
         writes.push((webhooks::used(&new.workspace, new.webhook, 1), unchanged));
         writes.push((webhooks::used(&new.workspace, old.webhook, -1), Some(Condition::Present)));
     }
+    writes.extend(audit::writes(&new.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
     Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
         Some((_, None)) => Saved::Unknown,
@@ -72,12 +81,13 @@ pub async fn replace(config: &dyn Table, old: &Push, new: &Push, webhook: &Webho
 }
 
 /// Deletes the push that was read so. Its runs go on: they pinned what they need.
-pub async fn delete(config: &dyn Table, push: &Push) -> StoreResult<Saved> {
+pub async fn delete(config: &dyn Table, push: &Push, audit: &Entry) -> StoreResult<Saved> {
     let unchanged = Condition::Equals("version", number(push.version));
-    let writes = vec![
+    let mut writes = vec![
         (Write::Delete(keys::push(&push.workspace, push.id)), Some(unchanged)),
         (webhooks::used(&push.workspace, push.webhook, -1), Some(Condition::Present)),
     ];
+    writes.extend(audit::writes(&push.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
     Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
         Some((_, None)) => Saved::Unknown,

@@ -4,9 +4,10 @@ use fanhook_core::id::{SourceName, WorkspaceId};
 
 use crate::{
     StoreResult,
+    audit::{self, Entry},
     item::{from_json, json, keyed},
     keys,
-    ports::{Condition, Conditional, Table, Write},
+    ports::{Condition, Table, Transaction, Write},
 };
 
 const WHAT: &str = "sources";
@@ -23,6 +24,7 @@ pub async fn replace(
     workspace: &WorkspaceId,
     old: &[SourceName],
     new: &[SourceName],
+    audit: &Entry,
 ) -> StoreResult<bool> {
     let mut item = keyed(&keys::sources(workspace));
     let stored = json(WHAT, &new)?;
@@ -31,11 +33,13 @@ pub async fn replace(
     if old.is_empty() {
         unchanged.push(Condition::Absent);
     }
-    Ok(match config.write(Write::Put(item), Some(Condition::Any(unchanged))).await? {
-        Conditional::Done(_) => true,
-        // A write whose answer was lost meets its own list.
-        Conditional::Failed(standing) => {
-            standing.is_some_and(|standing| standing.get("json") == Some(&stored))
-        }
+    let mut writes = vec![(Write::Put(item), Some(Condition::Any(unchanged)))];
+    writes.extend(audit::writes(workspace, audit)?);
+    Ok(match config.transact(writes).await? {
+        Transaction::Done => true,
+        // A transaction whose answer was lost meets its own list.
+        Transaction::Failed(failed) => failed
+            .into_iter()
+            .any(|(_, standing)| standing.is_some_and(|item| item.get("json") == Some(&stored))),
     })
 }

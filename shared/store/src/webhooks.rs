@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     StoreError, StoreResult,
+    audit::{self, Entry},
     item::{Attributes, from_json, json, keyed, number, text},
     keys,
     ports::{Change, Condition, Item, Key, Query, Table, Transaction, Update, Write},
@@ -45,15 +46,16 @@ pub enum Deleted {
 }
 
 /// Makes a webhook.
-pub async fn create(config: &dyn Table, webhook: &Webhook) -> StoreResult<Saved> {
+pub async fn create(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> StoreResult<Saved> {
     let mut item = keyed(&key(webhook));
     item.insert("json".to_owned(), json(WHAT, webhook)?);
     item.insert("version".to_owned(), number(webhook.version));
-    let writes = vec![
+    let mut writes = vec![
         (Write::Put(item), Some(Condition::Absent)),
         (Write::Put(version(webhook)?), None),
         (Write::Put(name(webhook)), Some(Condition::Absent)),
     ];
+    writes.extend(audit::writes(&webhook.workspace, audit)?);
     match config.transact(writes).await? {
         Transaction::Done => Ok(Saved::Done),
         // A transaction whose answer was lost meets its own webhook.
@@ -63,7 +65,7 @@ pub async fn create(config: &dyn Table, webhook: &Webhook) -> StoreResult<Saved>
 }
 
 /// Replaces the webhook that was read as `old`.
-pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook) -> StoreResult<Saved> {
+pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook, audit: &Entry) -> StoreResult<Saved> {
     let stored = json(WHAT, new)?;
     let update = Update::default().set("json", stored.clone()).set("version", number(new.version));
     let unchanged = Condition::Equals("version", number(old.version));
@@ -73,6 +75,7 @@ pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook) -> StoreR
         writes.push((Write::Put(name(new)), Some(Condition::Absent)));
         writes.push((Write::Delete(name_key(old)), None));
     }
+    writes.extend(audit::writes(&new.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
     Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
         Some((_, None)) => Saved::Unknown,
@@ -84,13 +87,14 @@ pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook) -> StoreR
 }
 
 /// Deletes the webhook that was read so, unless a push uses it.
-pub async fn delete(config: &dyn Table, webhook: &Webhook) -> StoreResult<Deleted> {
+pub async fn delete(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> StoreResult<Deleted> {
     let unused = Condition::Any(vec![Condition::Missing("uses"), Condition::AtMost("uses", 0)]);
     let unchanged = Condition::Equals("version", number(webhook.version));
-    let writes = vec![
+    let mut writes = vec![
         (Write::Delete(key(webhook)), Some(Condition::All(vec![unchanged, unused]))),
         (Write::Delete(name_key(webhook)), None),
     ];
+    writes.extend(audit::writes(&webhook.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Deleted::Done) };
     Ok(match failed.into_iter().find_map(|(_, item)| item) {
         None => Deleted::Unknown,

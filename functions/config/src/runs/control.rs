@@ -12,9 +12,10 @@ use fanhook_store::{
     runs::{self, Run, Transition, Transitioned},
 };
 
-use super::{find, view, view::RunView};
+use super::{view, view::RunView};
 use crate::{
-    access::{Caller, Id, Member},
+    access::{Caller, Granted},
+    audit::Action,
     problem::{Problem, Result},
 };
 
@@ -26,14 +27,16 @@ pub(super) const ATTEMPTS: usize = 10;
     (status = 200, description = "The run.", body = RunView),
     (status = 409, description = "`wrong_state`; `changed_meanwhile`."),
 ))]
-pub(crate) async fn pause(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
-    let mut run = find(&member, id).await?;
-    for _ in 0..ATTEMPTS {
+pub(crate) async fn pause(Granted(marketer, mut run): Granted<Run>) -> Result<Json<RunView>> {
+    for attempt in 0..ATTEMPTS {
         if !run.state.is_live() {
             return Err(wrong_state(&run, "paused"));
         }
-        match change(&member, &run, Transition::to(RunState::Paused)).await? {
-            Changed::Done(run) => return view(&member, run).await.map(Json),
+        if attempt == 0 {
+            marketer.record(Action::Paused, ("run", &run.id.to_string()), None::<&()>).await?;
+        }
+        match change(&marketer, &run, Transition::to(RunState::Paused)).await? {
+            Changed::Done(run) => return view(&marketer, run).await.map(Json),
             Changed::Raced(now) => run = now,
         }
     }
@@ -45,22 +48,24 @@ pub(crate) async fn pause(member: Member, Id(id): Id<RunId>) -> Result<Json<RunV
     (status = 200, description = "The run.", body = RunView),
     (status = 409, description = "`wrong_state`; `changed_meanwhile`."),
 ))]
-pub(crate) async fn cancel(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
-    let mut run = find(&member, id).await?;
-    for _ in 0..ATTEMPTS {
+pub(crate) async fn cancel(Granted(marketer, mut run): Granted<Run>) -> Result<Json<RunView>> {
+    for attempt in 0..ATTEMPTS {
         let opened = match run.state {
             RunState::Starting | RunState::Running | RunState::Paused => Vec::new(),
             // Its parts are opened again for their workers to stop them, as those of any closing run.
-            RunState::Failed => reopen(&member, &run, None).await?,
+            RunState::Failed => reopen(&marketer, &run, None).await?,
             RunState::Closing | RunState::Finished | RunState::Cancelled | RunState::Expired => {
                 return Err(wrong_state(&run, "cancelled"));
             }
         };
         let to = Transition { closing: Some(Closing::Cancelled), ..Transition::to(RunState::Closing) };
-        match change(&member, &run, to).await? {
+        if attempt == 0 {
+            marketer.record(Action::Cancelled, ("run", &run.id.to_string()), None::<&()>).await?;
+        }
+        match change(&marketer, &run, to).await? {
             Changed::Done(run) => {
-                wake(&member, &run, &opened).await?;
-                return view(&member, run).await.map(Json);
+                wake(&marketer, &run, &opened).await?;
+                return view(&marketer, run).await.map(Json);
             }
             Changed::Raced(now) => run = now,
         }

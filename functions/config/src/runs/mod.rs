@@ -9,7 +9,7 @@ mod view;
 use std::collections::HashMap;
 
 use axum::Json;
-use fanhook_core::id::{PushId, RunId};
+use fanhook_core::id::{PushId, RunId, WebhookId};
 use fanhook_store::{
     counters, parts,
     runs::{self, Run},
@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 
 use self::view::{RunItem, RunView};
 use crate::{
-    access::{Caller, Id, Member},
+    access::{Caller, Id, Member, Through},
     input::Params,
     output::{Page, from_cursor, limit},
     problem::{Problem, Result},
@@ -77,6 +77,18 @@ pub(crate) async fn list(member: Member, Params(query): Params<RunQuery>) -> Res
 pub(crate) async fn read(member: Member, Id(id): Id<RunId>) -> Result<Json<RunView>> {
     let run = find(&member, id).await?;
     view(&member, run).await.map(Json)
+}
+
+impl Through for Run {
+    type Id = RunId;
+
+    async fn find(caller: &Caller, id: RunId) -> Result<Self> {
+        find(caller, id).await
+    }
+
+    fn webhook(&self) -> WebhookId {
+        self.webhook
+    }
 }
 
 /// A run of the caller's workspace.

@@ -14,7 +14,7 @@ use fanhook_store::{
     parts::{self, Part, PartState},
     runs::{Run, Transition},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -25,7 +25,8 @@ use super::{
     view::RunView,
 };
 use crate::{
-    access::{Caller, Id, Member},
+    access::{Caller, Granted},
+    audit::Action,
     input::Optional,
     problem::{Problem, Result},
 };
@@ -38,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const AUDIENCE_CHANGED: &str = "audience_changed";
 
 /// With what a failed run goes on.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"upload": "upl_0190a5b2c3d4e5f60718293a4b5c6d7e", "part": 0}))]
 pub(crate) struct ResumeInput {
@@ -57,15 +58,13 @@ pub(crate) struct ResumeInput {
     (status = 409, description = "`wrong_state`, `audience_changed`, `not_uploaded`, `changed_meanwhile`."),
 ))]
 pub(crate) async fn resume(
-    member: Member,
-    Id(id): Id<RunId>,
+    Granted(marketer, mut run): Granted<Run>,
     Optional(input): Optional<ResumeInput>,
 ) -> Result<Json<RunView>> {
-    let mut run = find(&member, id).await?;
     if let Some(input) = &input {
-        check_uploads(&member, &[input.upload], "upload").await?;
+        check_uploads(&marketer, &[input.upload], "upload").await?;
     }
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let opened = match run.state {
             RunState::Paused if input.is_some() => {
                 return Err(Problem::invalid(vec![Fault::new(
@@ -73,20 +72,23 @@ pub(crate) async fn resume(
                     "only a failed run takes another file",
                 )]));
             }
-            RunState::Paused => reopen(&member, &run, None).await?,
+            RunState::Paused => reopen(&marketer, &run, None).await?,
             RunState::Failed => {
-                let replaced = replaced(&member, &run, input).await?;
-                reopen(&member, &run, replaced.as_ref()).await?
+                let replaced = replaced(&marketer, &run, input).await?;
+                reopen(&marketer, &run, replaced.as_ref()).await?
             }
             _ => return Err(wrong_state(&run, "resumed")),
         };
-        unrelease(&member, run.id).await?;
-        match change(&member, &run, Transition::to(RunState::Running)).await? {
+        unrelease(&marketer, run.id).await?;
+        if attempt == 0 {
+            marketer.record(Action::Resumed, ("run", &run.id.to_string()), input.as_ref()).await?;
+        }
+        match change(&marketer, &run, Transition::to(RunState::Running)).await? {
             Changed::Done(now) => {
-                wake(&member, &now, &opened).await?;
+                wake(&marketer, &now, &opened).await?;
                 let reopened: Vec<Part> =
                     opened.into_iter().filter(|part| part.state == PartState::Failed).collect();
-                return verdict(&member, now, &reopened).await.map(Json);
+                return verdict(&marketer, now, &reopened).await.map(Json);
             }
             Changed::Raced(now) => run = now,
         }

@@ -30,7 +30,8 @@ use utoipa::ToSchema;
 
 use super::{control::send, view, view::RunView};
 use crate::{
-    access::{Caller, Id, Member},
+    access::{Caller, Granted, Id, Marketer},
+    audit::Action,
     input::Input,
     problem::{Problem, Result},
     pushes, uploads,
@@ -70,35 +71,36 @@ pub(crate) struct StartInput {
     (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `too_large`."),
 ))]
 pub(crate) async fn start(
-    member: Member,
+    marketer: Marketer,
     Id(id): Id<PushId>,
     headers: HeaderMap,
     Input(input): Input<StartInput>,
 ) -> Result<Response> {
     let idempotency = idempotency(&headers, id, &input)?;
     // A repeat gets its run whatever became of push and uploads since.
-    if let Some(earlier) = runs::earlier(&*member.ledger, &member.workspace, &idempotency).await? {
-        return repeated(&member, earlier).await;
+    if let Some(earlier) = runs::earlier(&*marketer.ledger, &marketer.workspace, &idempotency).await? {
+        return repeated(&marketer, earlier).await;
     }
-    let push = pushes::find(&member, id).await?;
-    let expires_at = input.check(&member).await?;
-    let webhook = webhook(&member, &push).await?;
-    let pinned = pin(&member, &push, &webhook, &input.uploads).await?;
-    let run = run(&member, &pinned, expires_at);
-    let due = run.created + member.settings.due_ahead;
+    let push: Push = Granted::again(&marketer, id).await?;
+    let expires_at = input.check(&marketer).await?;
+    let webhook = webhook(&marketer, &push).await?;
+    let pinned = pin(&marketer, &push, &webhook, &input.uploads).await?;
+    let run = run(&marketer, &pinned, expires_at);
+    let due = run.created + marketer.settings.due_ahead;
     let numbers = (0..).zip(&input.uploads);
     let parts: Vec<Part> =
         numbers.map(|(part, &upload)| Part::new(run.id, part, upload, run.expires)).collect();
-    match runs::start(&*member.ledger, &run, &pinned, &parts, &idempotency, due).await? {
+    marketer.record(Action::Started, ("run", &run.id.to_string()), Some(&input)).await?;
+    match runs::start(&*marketer.ledger, &run, &pinned, &parts, &idempotency, due).await? {
         Start::Started => {}
-        earlier => return repeated(&member, earlier).await,
+        earlier => return repeated(&marketer, earlier).await,
     }
-    send(&member, &run, &parts).await;
-    Ok((StatusCode::ACCEPTED, Json(view(&member, run).await?)).into_response())
+    send(&marketer, &run, &parts).await;
+    Ok((StatusCode::ACCEPTED, Json(view(&marketer, run).await?)).into_response())
 }
 
 /// The answer where the key was used before.
-async fn repeated(caller: &Caller, earlier: Start) -> Result<Response> {
+async fn repeated(marketer: &Marketer, earlier: Start) -> Result<Response> {
     match earlier {
         Start::Started | Start::KeyReused => {
             let detail =
@@ -106,8 +108,8 @@ async fn repeated(caller: &Caller, earlier: Start) -> Result<Response> {
             Err(Problem::conflict("idempotency_key_reused", detail))
         }
         Start::Repeated(run) => {
-            let run = super::find(caller, run).await?;
-            Ok((StatusCode::OK, Json(view(caller, run).await?)).into_response())
+            let run: Run = Granted::again(marketer, run).await?;
+            Ok((StatusCode::OK, Json(view(marketer, run).await?)).into_response())
         }
     }
 }

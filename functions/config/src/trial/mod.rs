@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use self::input::{PushPreview, PushTest, Sample, WebhookPreview, WebhookTest};
 use crate::{
-    access::{Admin, Caller, Id, Member},
+    access::{Admin, Caller, Granted, Id, Member},
     input::{Input, Optional},
     output::Time,
     problem::{Problem, Result},
@@ -137,15 +137,13 @@ pub(crate) async fn test_webhook(
     (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
 ))]
 pub(crate) async fn test_push(
-    member: Member,
-    Id(id): Id<PushId>,
+    Granted(marketer, push): Granted<Push>,
     headers: HeaderMap,
     Input(input): Input<PushTest>,
 ) -> Result<Response> {
-    let push = pushes::find(&member, id).await?;
-    let webhook = fitting(&member, &push).await?;
-    let (push, sample) = input.read(&member, push).await?;
-    test(&member, &webhook, &push, &sample, &headers).await
+    let webhook = fitting(&marketer, &push).await?;
+    let (push, sample) = input.read(&marketer, push).await?;
+    test(&marketer, &webhook, &push, &sample, &headers).await
 }
 
 async fn preview(

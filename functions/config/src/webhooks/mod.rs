@@ -12,7 +12,7 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
-    id_types, pushes,
+    grants, id_types, pushes,
     webhooks::{self, Deleted, Saved},
 };
 use serde::Deserialize;
@@ -28,6 +28,7 @@ use self::{
 use crate::input::Params;
 use crate::{
     access::{Admin, Caller, Id, Member},
+    audit::Action,
     id_types::check_enabled,
     input::Input,
     output::{Page, PageQuery},
@@ -35,8 +36,8 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Largest webhook, in bytes of JSON: beside a push it must fit into one item of what a run pins.
-const MAX_STORED: usize = 200 * 1024;
+/// Largest webhook, in bytes of JSON: beside a push it must fit into one item of what a run pins, and two versions into one of the audit log.
+const MAX_STORED: usize = 190 * 1024;
 /// Attempts at a change that others are faster at.
 const ATTEMPTS: usize = 10;
 
@@ -141,7 +142,9 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     let webhook = input.webhook(&admin, id, 1, Secured { authentication, signing });
     // The endpoint first: a webhook without one could not be called.
     endpoint::write(&admin, &webhook).await?;
-    match webhooks::create(&*admin.config, &webhook).await? {
+    let view = WebhookView::new(&webhook, None);
+    let entry = admin.entry(Action::Made, ("webhook", &id.to_string()), None, Some(&view));
+    match webhooks::create(&*admin.config, &webhook, &entry).await? {
         Saved::Done => Ok((StatusCode::CREATED, WebhookView::tagged(&webhook, generated))),
         Saved::NameTaken | Saved::Changed | Saved::Unknown => {
             endpoint::settle(&admin, id).await?;
@@ -198,7 +201,9 @@ pub(crate) async fn replace(
             signing: signature.signing.clone(),
         };
         let new = input.webhook(&admin, id, old.version + 1, secured);
-        match webhooks::replace(&*admin.config, &old, &new).await? {
+        let (before, after) = (WebhookView::new(&old, None), WebhookView::new(&new, None));
+        let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
+        match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
             Saved::Done => {
                 endpoint::settle(&admin, id).await?;
                 return Ok(WebhookView::tagged(&new, signature.generated));
@@ -224,8 +229,11 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
     for _ in 0..ATTEMPTS {
         let webhook = find(&admin, id).await?;
         if_match.check(Some(&Tag::version(webhook.version)))?;
-        match webhooks::delete(&*admin.config, &webhook).await? {
+        let view = WebhookView::new(&webhook, None);
+        let entry = admin.entry(Action::Deleted, ("webhook", &id.to_string()), Some(&view), None);
+        match webhooks::delete(&*admin.config, &webhook, &entry).await? {
             Deleted::Done => {
+                grants::delete_all(&*admin.config, &admin.workspace, id).await?;
                 endpoint::settle(&admin, id).await?;
                 return Ok(StatusCode::NO_CONTENT);
             }

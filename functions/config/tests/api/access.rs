@@ -1,55 +1,234 @@
-use crate::world::{ADMIN, MEMBER, OTHER, Token, World, push, webhook};
+//! Who may do what: one table of every operation and role.
+
+use std::collections::BTreeSet;
+
+use fanhook_core::time::Millis;
 use serde_json::{Value, json};
 
-/// Every route, with what a member may do: (method, path, member may).
-const ROUTES: [(&str, &str, bool); 28] = [
-    ("GET", "/id-types", true),
-    ("GET", "/id-types/MOBILE", true),
-    ("PUT", "/id-types/MOBILE", false),
-    ("DELETE", "/id-types/MOBILE", false),
-    ("GET", "/sources", true),
-    ("PUT", "/sources", false),
-    ("GET", "/webhooks", true),
-    ("POST", "/webhooks", false),
-    ("GET", "/webhooks/whk_00000000000000000000000000000000", true),
-    ("PUT", "/webhooks/whk_00000000000000000000000000000000", false),
-    ("DELETE", "/webhooks/whk_00000000000000000000000000000000", false),
-    ("POST", "/webhooks/whk_00000000000000000000000000000000/preview", true),
-    ("POST", "/webhooks/whk_00000000000000000000000000000000/test", false),
-    ("POST", "/pushes/psh_00000000000000000000000000000000/preview", true),
-    ("POST", "/pushes/psh_00000000000000000000000000000000/test", true),
-    ("GET", "/pushes", true),
-    ("POST", "/pushes", true),
-    ("GET", "/pushes/psh_00000000000000000000000000000000", true),
-    ("PUT", "/pushes/psh_00000000000000000000000000000000", true),
-    ("DELETE", "/pushes/psh_00000000000000000000000000000000", true),
-    ("POST", "/pushes/psh_00000000000000000000000000000000/runs", true),
-    ("POST", "/uploads", true),
-    ("GET", "/uploads/upl_00000000000000000000000000000000", true),
-    ("GET", "/runs", true),
-    ("GET", "/runs/run_00000000000000000000000000000000", true),
-    ("POST", "/runs/run_00000000000000000000000000000000/pause", true),
-    ("POST", "/runs/run_00000000000000000000000000000000/resume", true),
-    ("POST", "/runs/run_00000000000000000000000000000000/cancel", true),
+use crate::trial::tested;
+use crate::world::{ADMIN, Answer, MARKETER, MEMBER, OTHER, Token, World, push, webhook};
+
+/// Who may do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum May {
+    /// Everybody who may do anything in the workspace.
+    Members,
+    /// Those with the permission `webhook` to whom the webhook is granted, and administrators.
+    Granted,
+    /// Administrators.
+    Admins,
+}
+use May::{Admins, Granted, Members};
+
+/// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
+const ROUTES: [(&str, &str, May); 36] = [
+    ("get", "/id-types", Members),
+    ("get", "/id-types/{code}", Members),
+    ("put", "/id-types/{code}", Admins),
+    ("delete", "/id-types/{code}", Admins),
+    ("get", "/sources", Members),
+    ("put", "/sources", Admins),
+    ("get", "/profiles", Admins),
+    ("post", "/profiles", Members),
+    ("delete", "/profiles", Admins),
+    ("get", "/webhooks", Members),
+    ("post", "/webhooks", Admins),
+    ("get", "/webhooks/{id}", Members),
+    ("put", "/webhooks/{id}", Admins),
+    ("delete", "/webhooks/{id}", Admins),
+    ("post", "/webhooks/{id}/preview", Members),
+    ("post", "/webhooks/{id}/test", Admins),
+    ("get", "/webhooks/{id}/grants", Members),
+    ("post", "/webhooks/{id}/grants", Admins),
+    ("delete", "/webhooks/{id}/grants/{grant}", Admins),
+    ("get", "/pushes", Members),
+    ("post", "/pushes", Granted),
+    ("get", "/pushes/{id}", Members),
+    ("put", "/pushes/{id}", Granted),
+    ("delete", "/pushes/{id}", Granted),
+    ("post", "/pushes/{id}/preview", Members),
+    ("post", "/pushes/{id}/test", Granted),
+    ("post", "/pushes/{id}/runs", Granted),
+    ("post", "/uploads", Members),
+    ("get", "/uploads/{id}", Members),
+    ("get", "/runs", Members),
+    ("get", "/runs/{id}", Members),
+    ("post", "/runs/{id}/pause", Granted),
+    ("post", "/runs/{id}/resume", Granted),
+    ("post", "/runs/{id}/cancel", Granted),
+    ("get", "/runs/{id}/failures", Members),
+    ("get", "/audit", Admins),
 ];
 
+/// A workspace with one object of each kind.
+struct Objects {
+    world: World,
+    webhook: String,
+    push: String,
+    upload: String,
+    run: String,
+}
+
+impl Objects {
+    async fn new() -> Self {
+        let world = World::new();
+        let webhook = world.webhook().await;
+        let push = world.push(&webhook).await;
+        let upload = world.audience().await;
+        let run = world.start(&push, "first", &[&upload]).send().await.id();
+        let grant = json!({"to": {"role": "team"}, "until": "2027-06-01T00:00:00Z"});
+        world.call("POST", format!("/webhooks/{webhook}/grants")).json(&grant).send().await.ok(201);
+        Self { world, webhook, push, upload, run }
+    }
+
+    /// Does an operation as this caller, on the objects that there are; what it says is right, but for what it would change.
+    async fn ask(&self, method: &'static str, path: &str, token: Option<Token>) -> Answer {
+        let id = match path.split('/').nth(1) {
+            Some("webhooks") => &self.webhook,
+            Some("pushes") => &self.push,
+            Some("uploads") => &self.upload,
+            _ => &self.run,
+        };
+        let mut address = path.replace("{id}", id).replace("{code}", "MOBILE").replace("{grant}", "grt_0");
+        match (method, path) {
+            ("get" | "delete", "/profiles") => address.push_str("?qaid=u"),
+            (_, "/audit") => address.push_str("?person=admin"),
+            _ => {}
+        }
+        let body = match (method, path) {
+            ("put", "/webhooks/{id}") | ("post", "/webhooks") => webhook("Other"),
+            ("post" | "put", "/pushes" | "/pushes/{id}") => push(&self.webhook),
+            ("post", "/webhooks/{id}/test" | "/pushes/{id}/test") => {
+                json!({"id": {"type": "MOBILE", "value": "+4915112345678"}})
+            }
+            ("post", "/pushes/{id}/runs") => json!({"uploads": [self.upload]}),
+            _ => json!({}),
+        };
+        if path.ends_with("/preview") {
+            self.world.answers(json!({"answer": "preview", "messages": []}));
+        } else if path.ends_with("/test") {
+            self.world.answers(tested(true));
+        }
+        // Nothing is changed by this, and nothing is asked before who may change it.
+        let method =
+            ["GET", "PUT", "POST", "DELETE"].into_iter().find(|name| name.eq_ignore_ascii_case(method));
+        let call = self.world.call(method.unwrap(), address).header("if-match", "\"0\"");
+        let call = call.header("idempotency-key", "first");
+        let call = if path.ends_with("/resume") { call } else { call.json(&body) };
+        let call = match token {
+            Some(token) => call.by(token),
+            None => call.without_token(),
+        };
+        call.send().await
+    }
+}
+
+#[test]
+fn the_table_names_every_operation_there_is() {
+    let document = config::document();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations: BTreeSet<(String, String)> = paths
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
+        })
+        .filter(|(_, path)| path != "/openapi.json")
+        .collect();
+    let named = ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(operations, named);
+}
+
 #[tokio::test]
-async fn every_route_asks_who_calls_and_what_the_caller_may_do() {
-    let world = World::new();
-    let failures = ("GET", "/runs/run_00000000000000000000000000000000/failures", true);
-    for (method, path, member_may) in ROUTES.into_iter().chain([failures]) {
-        let ask = |token| world.call(method, path).by(token).text("{}").send();
-        let stranger = world.call(method, path).without_token().text("{}").send().await;
-        assert_eq!(stranger.code(401), "unauthorized", "{method} {path}");
-        let nobody = ask(Token { groups: "[visitor]", ..MEMBER }).await;
-        assert_eq!(nobody.code(403), "forbidden", "{method} {path}");
-        let member = ask(MEMBER).await.status;
-        assert_eq!(member != 403, member_may, "{method} {path} {member}");
-        for groups in ["[workspace-admin]", "organization-admin", "[member organization-admin]"] {
-            let admin = ask(Token { groups, ..ADMIN }).await.status;
-            assert!(!matches!(admin.as_u16(), 401 | 403 | 405 | 500..), "{method} {path} {admin}");
+async fn every_operation_asks_who_calls_and_what_the_caller_may_do() {
+    let objects = Objects::new().await;
+    let team = Token { groups: "[member webhook team]", ..MARKETER };
+    let admins = ["[workspace-admin]", "organization-admin", "[member organization-admin]"];
+    for (method, path, may) in ROUTES {
+        let what = format!("{method} {path}");
+        assert_eq!(objects.ask(method, path, None).await.code(401), "unauthorized", "{what}");
+        let nobody = Token { groups: "[visitor team]", ..MEMBER };
+        assert_eq!(objects.ask(method, path, Some(nobody)).await.code(403), "forbidden", "{what}");
+        let nameless = Token { person: "", ..ADMIN };
+        assert_eq!(objects.ask(method, path, Some(nameless)).await.code(401), "unauthorized", "{what}");
+
+        // A role that is granted the webhook is no permission to use webhooks.
+        for groups in ["[member]", "[member team]"] {
+            let answer = objects.ask(method, path, Some(Token { groups, ..MEMBER })).await;
+            match may {
+                Members => assert!(!refused(&answer), "{what} {groups} {}", answer.status),
+                _ => assert_eq!(answer.code(403), "forbidden", "{what} {groups}"),
+            }
+        }
+        let answer = objects.ask(method, path, Some(MARKETER)).await;
+        match may {
+            Members => assert!(!refused(&answer), "{what} {}", answer.status),
+            Granted => assert_eq!(answer.code(403), "not_granted", "{what}"),
+            Admins => assert_eq!(answer.code(403), "forbidden", "{what}"),
+        }
+        let answer = objects.ask(method, path, Some(team)).await;
+        match may {
+            Members | Granted => assert!(!refused(&answer), "{what} {}", answer.status),
+            Admins => assert_eq!(answer.code(403), "forbidden", "{what}"),
+        }
+        for groups in admins {
+            let answer = objects.ask(method, path, Some(Token { groups, ..ADMIN })).await;
+            assert!(!refused(&answer), "{what} {groups} {}", answer.status);
         }
     }
+}
+
+/// Whether an answer says that the caller may not, or that something is wrong with us.
+fn refused(answer: &Answer) -> bool {
+    matches!(answer.status.as_u16(), 401 | 403 | 405 | 500..)
+}
+
+#[tokio::test]
+async fn a_grant_ends_when_it_says_so_and_when_it_is_taken_back() {
+    let objects = Objects::new().await;
+    let (world, team) = (&objects.world, Token { groups: "[member webhook team]", ..MARKETER });
+    let pause = async |token| objects.ask("post", "/runs/{id}/pause", Some(token)).await;
+    let resume = async || objects.ask("post", "/runs/{id}/resume", Some(ADMIN)).await;
+    pause(team).await.ok(200);
+
+    let path = format!("/webhooks/{}/grants", objects.webhook);
+    let give = |grant: Value| world.call("POST", path.clone()).json(&grant).send();
+    let person = give(json!({"to": {"person": "marketer"}})).await.ok(201);
+    assert_eq!(pause(MARKETER).await.code(409), "wrong_state");
+    let namesake = Token { person: "team", ..MARKETER };
+    assert_eq!(pause(namesake).await.code(403), "not_granted");
+
+    // The role's ends by the clock, the person's by an administrator.
+    world.clock.set(Millis(1_811_900_000_000));
+    assert_eq!(pause(Token { person: "mate", ..team }).await.code(403), "not_granted");
+    let listed = world.get(path.clone()).await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    assert!(listed["items"].as_array().unwrap().iter().any(|grant| grant["ended"] == true));
+    let take = || world.call("DELETE", format!("{path}/{}", person["id"].as_str().unwrap())).send();
+    take().await.ok(204);
+    assert_eq!(take().await.code(404), "not_found");
+    assert_eq!(pause(MARKETER).await.code(403), "not_granted");
+    resume().await.ok(200);
+
+    let wrong = give(json!({"to": {"role": ""}, "until": "2020-01-01T00:00:00Z"})).await;
+    assert_eq!(wrong.code(400), "invalid");
+    assert_eq!(wrong.fields(), ["to.role", "until"]);
+    // Given again to the same, it is the same grant.
+    give(json!({"to": {"person": "marketer"}})).await.ok(201);
+    let again = give(json!({"to": {"person": "marketer"}, "until": "2028-01-01T00:00:00Z"})).await.ok(200);
+    assert_eq!(again["id"], person["id"]);
+}
+
+#[tokio::test]
+async fn a_push_cannot_be_moved_to_a_webhook_that_is_not_granted() {
+    let objects = Objects::new().await;
+    let world = &objects.world;
+    let other = world.call("POST", "/webhooks").json(&webhook("Other")).send().await.id();
+    let team = Token { groups: "[member webhook team]", ..MARKETER };
+    let put =
+        |to: &str| world.call("PUT", format!("/pushes/{}", objects.push)).by(team).json(&push(to)).send();
+    assert_eq!(put(&other).await.code(403), "not_granted");
+    put(&objects.webhook).await.ok(200);
+    let foreign = format!("whk_{}", "0".repeat(32));
+    assert_eq!(put(&foreign).await.code(404), "not_found");
 }
 
 #[tokio::test]
@@ -89,6 +268,9 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
     let upload = world.audience().await;
     let run = world.start(&push_id, "k", &[&upload]).send().await.id();
 
+    let grant = json!({"to": {"role": "team"}});
+    let given = world.call("POST", format!("/webhooks/{webhook_id}/grants")).json(&grant).send().await.id();
+
     let unknown = |prefix: &str| format!("{prefix}_{}", "0".repeat(32));
     let (a, b) = (webhook("x"), push(&unknown("whk")));
     let start = json!({"uploads": [unknown("upl")]});
@@ -122,6 +304,24 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
         ("POST", format!("/runs/{run}/cancel"), format!("/runs/{}/cancel", unknown("run")), None),
         ("GET", format!("/runs/{run}/failures"), format!("/runs/{}/failures", unknown("run")), None),
         ("GET", format!("/webhooks/{webhook_id}"), "/webhooks/no-id".to_owned(), None),
+        (
+            "GET",
+            format!("/webhooks/{webhook_id}/grants"),
+            format!("/webhooks/{}/grants", unknown("whk")),
+            None,
+        ),
+        (
+            "POST",
+            format!("/webhooks/{webhook_id}/grants"),
+            format!("/webhooks/{}/grants", unknown("whk")),
+            Some(&grant),
+        ),
+        (
+            "DELETE",
+            format!("/webhooks/{webhook_id}/grants/{given}"),
+            format!("/webhooks/{}/grants/{given}", unknown("whk")),
+            None,
+        ),
     ];
     for (method, theirs, none, body) in calls {
         let ask = async |path: String| {

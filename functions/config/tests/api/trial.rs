@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, MEMBER, World, push, webhook};
 
-fn tested(passed: bool) -> Value {
+pub(crate) fn tested(passed: bool) -> Value {
     let failure = json!({"detail": "the receiver answered with status 503", "hint": "look into its log"});
     let mut tested = json!({
         "answer": "test", "passed": passed,
@@ -27,7 +27,7 @@ fn tested(passed: bool) -> Value {
 }
 
 impl World {
-    fn answers(&self, answer: Value) {
+    pub(crate) fn answers(&self, answer: Value) {
         *self.deliver.answer.lock().unwrap() = Some(answer);
     }
 

@@ -28,13 +28,17 @@ pub(crate) const DAY: Duration = Duration::from_hours(24);
 /// Claims of a token.
 #[derive(Clone, Copy)]
 pub(crate) struct Token {
+    pub(crate) person: &'static str,
     pub(crate) workspaces: &'static str,
     pub(crate) groups: &'static str,
 }
 
-pub(crate) const ADMIN: Token = Token { workspaces: "acme", groups: "[workspace-admin]" };
-pub(crate) const MEMBER: Token = Token { workspaces: "acme", groups: "[member]" };
-pub(crate) const OTHER: Token = Token { workspaces: "rival", groups: "[organization-admin]" };
+pub(crate) const ADMIN: Token = Token { person: "admin", workspaces: "acme", groups: "[workspace-admin]" };
+pub(crate) const MARKETER: Token =
+    Token { person: "marketer", workspaces: "acme", groups: "[member webhook]" };
+pub(crate) const MEMBER: Token = Token { person: "member", workspaces: "acme", groups: "[member]" };
+pub(crate) const OTHER: Token =
+    Token { person: "other", workspaces: "rival", groups: "[organization-admin]" };
 
 pub(crate) struct World {
     pub(crate) config: Arc<MemoryTable>,
@@ -136,7 +140,7 @@ impl Call<'_> {
 
     pub(crate) async fn send(self) -> Answer {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
-        let claims = |token: Token| json!({"custom:workspaces": token.workspaces, "cognito:groups": token.groups, "sub": "u"});
+        let claims = |token: Token| json!({"custom:workspaces": token.workspaces, "cognito:groups": token.groups, "sub": token.person});
         let authorizer = self.token.map(|token| json!({"jwt": {"claims": claims(token), "scopes": null}}));
         let mut context = json!({
             "accountId": "0", "apiId": "a1b2", "domainName": "api.example.com", "domainPrefix": "api", "requestId": "r",
@@ -220,6 +224,7 @@ impl World {
                     organization_admin: "organization-admin".to_owned(),
                     workspace_admin: "workspace-admin".to_owned(),
                     member: "member".to_owned(),
+                    webhook: "webhook".to_owned(),
                 },
             },
         });
@@ -236,6 +241,12 @@ impl World {
             headers: BTreeMap::new(),
             body: None,
         }
+    }
+
+    /// The same world a moment later: changes are in order by their times.
+    pub(crate) fn later(&self) -> &Self {
+        self.clock.advance(Duration::from_millis(1));
+        self
     }
 
     pub(crate) async fn get(&self, path: impl Into<String>) -> Value {

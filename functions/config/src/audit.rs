@@ -1,0 +1,174 @@
+//! `/audit`: who changed what, when, and how it was before and after.
+
+use axum::Json;
+use fanhook_core::{fault::Fault, id::WorkspaceId};
+use fanhook_store::audit::{self, Entry, Subject};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    access::{Admin, Caller},
+    input::Params,
+    output::{Page, PageQuery, Time},
+    problem::{Problem, Result},
+};
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Made,
+    Replaced,
+    Deleted,
+    Started,
+    Paused,
+    Resumed,
+    Cancelled,
+}
+
+impl Action {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Replaced => "replaced",
+            Self::Deleted => "deleted",
+            Self::Started => "started",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// An object, as the log names it: its kind and its identifier.
+pub(crate) type Of<'a> = (&'static str, &'a str);
+
+impl Caller {
+    /// The entry of a change by this caller. Objects are told as the API tells them, so without secrets; of both only what differs.
+    pub(crate) fn entry<T: Serialize>(
+        &self,
+        action: Action,
+        of: Of<'_>,
+        before: Option<&T>,
+        after: Option<&T>,
+    ) -> Entry {
+        let told = |object: Option<&T>| object.map(|object| serde_json::to_value(object).unwrap_or_default());
+        let (mut before, mut after) = (told(before), told(after));
+        if let (Some(before), Some(after)) = (&mut before, &mut after) {
+            keep_differences(before, after);
+        }
+        Entry {
+            id: self.random.uuid7(self.now).simple().to_string(),
+            at: self.now,
+            person: self.person.clone(),
+            action: action.name().to_owned(),
+            subject: Subject { kind: of.0.to_owned(), id: of.1.to_owned() },
+            before,
+            after,
+        }
+    }
+
+    /// Writes the entry of a change that another table holds: before the change is made.
+    pub(crate) async fn record<T: Serialize>(
+        &self,
+        action: Action,
+        of: Of<'_>,
+        after: Option<&T>,
+    ) -> Result<()> {
+        let entry = self.entry(action, of, None, after);
+        audit::record(&*self.config, &self.workspace, &entry).await?;
+        Ok(())
+    }
+}
+
+/// Drops what two objects have in common, member by member; lists are compared whole.
+fn keep_differences(before: &mut Value, after: &mut Value) {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else { return };
+    let shared: Vec<String> = old.keys().filter(|name| new.contains_key(*name)).cloned().collect();
+    let both = |old: &Map<String, Value>, new: &Map<String, Value>, name: &str| old[name] == new[name];
+    for name in shared {
+        if both(old, new, &name) {
+            old.remove(&name);
+            new.remove(&name);
+        } else {
+            keep_differences(&mut old[&name], &mut new[&name]);
+        }
+    }
+}
+
+/// Whose changes, or the changes of what: either `person`, or `kind` and `id`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditQuery {
+    /// Changes by this person, by the subject (`sub`) of their tokens.
+    person: Option<String>,
+    /// With `id`: changes of this object. `webhook`, `push`, `run`, `id_type`, `sources`, `grant`, `profile`, …
+    kind: Option<String>,
+    /// Its identifier: of an ID type its code, of a grant its webhook, of a profile the SHA-256 of its QAID in hex.
+    id: Option<String>,
+    /// Most items of the page; 50 where it is left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+    /// The `cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+#[schema(example = json!({
+    "id": "0190a5b2c3d4e5f60718293a4b5c6d7e", "at": "2027-01-15T08:00:00.000Z", "person": "a-subject", "action": "replaced",
+    "kind": "webhook", "object": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "before": {"version": 1, "name": "Coupon"},
+    "after": {"version": 2, "name": "Coupons"},
+}))]
+pub(crate) struct EntryView {
+    /// Its identifier.
+    id: String,
+    /// When.
+    at: Time,
+    /// Who, by the subject of the token.
+    person: String,
+    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`.
+    action: String,
+    /// Kind of the object.
+    kind: String,
+    /// The object.
+    object: String,
+    /// How it was, as far as it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Value>,
+    /// How it is, as far as it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Value>,
+}
+
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> Self {
+        let Entry { id, at, person, action, subject, before, after } = entry;
+        Self { id, at: Time(at), person, action, kind: subject.kind, object: subject.id, before, after }
+    }
+}
+
+/// Lists changes, newest first: of one object, or by one person.
+///
+/// An entry of a run or a profile is written before the change itself, and may be of one that did not come about.
+#[utoipa::path(get, path = "/audit", tag = "Audit", operation_id = "list_changes", params(AuditQuery), responses(
+    (status = 200, description = "A page of them.", body = Page<EntryView>),
+))]
+pub(crate) async fn list(admin: Admin, Params(query): Params<AuditQuery>) -> Result<Json<Page<EntryView>>> {
+    let AuditQuery { person, kind, id, limit, cursor } = query;
+    let (after, limit) = PageQuery::new(limit, cursor).read()?;
+    let (table, workspace): (_, &WorkspaceId) = (&*admin.config, &admin.workspace);
+    let (entries, more) = match (person, kind, id) {
+        (Some(person), None, None) => audit::by(table, workspace, &person, after, limit).await?,
+        (None, Some(kind), Some(id)) => {
+            audit::of_subject(table, workspace, &Subject { kind, id }, after, limit).await?
+        }
+        _ => {
+            let fault = Fault::new("", "the query names either `person`, or `kind` and `id`");
+            return Err(Problem::invalid(vec![fault]));
+        }
+    };
+    Ok(Json(Page::new(entries.into_iter().map(EntryView::from).collect(), more)))
+}

@@ -1,0 +1,144 @@
+//! `/webhooks/{id}/grants`: who may use a webhook, beside administrators.
+
+use axum::{Json, extract::Path, http::StatusCode, response::IntoResponse};
+use fanhook_core::{
+    fault::Fault,
+    id::{WebhookId, has_control},
+    time::Millis,
+};
+use fanhook_store::grants::{self, Grant, Grantee};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    access::{Admin, Id, Member},
+    audit::Action,
+    input::{Input, Params},
+    output::{Page, PageQuery, Time},
+    problem::{Problem, Result},
+    webhooks,
+};
+
+/// Longest subject of a person or name of a role, in bytes.
+const MAX_NAME: usize = 256;
+
+/// A grant as an administrator writes it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"to": {"role": "loyalty-team"}, "until": "2027-12-31T23:59:59Z"}))]
+pub(crate) struct GrantInput {
+    /// Whom it is given to.
+    to: Grantee,
+    /// When it ends; left out: never.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// A grant as callers see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Grant)]
+#[schema(example = json!({
+    "id": "grt_0190a5b2c3d4e5f60718293a4b5c6d7e", "to": {"role": "loyalty-team"}, "until": "2027-12-31T23:59:59.000Z", "ended": false,
+}))]
+pub(crate) struct GrantView {
+    /// Its identifier: the same for a grantee whenever it is given.
+    id: String,
+    /// Whom it is given to.
+    to: Grantee,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
+    /// Whether it has ended.
+    ended: bool,
+}
+
+impl GrantView {
+    fn new(grant: Grant, now: Millis) -> Self {
+        let ended = grant.until.is_some_and(|until| until <= now);
+        Self { id: grant.to.grant_id(), to: grant.to, until: grant.until.map(Time), ended }
+    }
+}
+
+impl GrantInput {
+    fn check(self, now: Millis) -> Result<Grant> {
+        let mut faults = Vec::new();
+        let (field, name) = match &self.to {
+            Grantee::Person(subject) => ("to.person", subject),
+            Grantee::Role(name) => ("to.role", name),
+        };
+        if !(1..=MAX_NAME).contains(&name.len()) || has_control(name) {
+            let rule = format!("must be 1 to {MAX_NAME} bytes without control characters");
+            faults.push(Fault::new(field, rule));
+        }
+        let until = self.until.map(|at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));
+        if until.is_some_and(|until| until <= now) {
+            faults.push(Fault::new("until", "has passed").hint("delete the grant to take it back"));
+        }
+        if faults.is_empty() { Ok(Grant { to: self.to, until }) } else { Err(Problem::invalid(faults)) }
+    }
+}
+
+/// Lists the grants on a webhook.
+#[utoipa::path(get, path = "/webhooks/{id}/grants", tag = "Grants", operation_id = "list_grants",
+    params(("id" = WebhookId, Path), PageQuery), responses(
+    (status = 200, description = "A page of them.", body = Page<GrantView>),
+))]
+pub(crate) async fn list(
+    member: Member,
+    Id(id): Id<WebhookId>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<GrantView>>> {
+    webhooks::find(&member, id).await?;
+    let (after, limit) = page.read()?;
+    let (found, more) = grants::list(&*member.config, &member.workspace, id, after, limit).await?;
+    let items = found.into_iter().map(|grant| GrantView::new(grant, member.now)).collect();
+    Ok(Json(Page::new(items, more)))
+}
+
+/// Grants the use of a webhook to a person or a role, in place of the grant that they had.
+#[utoipa::path(post, path = "/webhooks/{id}/grants", tag = "Grants", operation_id = "give_grant",
+    params(("id" = WebhookId, Path)), request_body = GrantInput, responses(
+    (status = 200, description = "The grant that they had was replaced.", body = GrantView),
+    (status = 201, description = "The grant was given.", body = GrantView),
+))]
+pub(crate) async fn give(
+    admin: Admin,
+    Id(id): Id<WebhookId>,
+    Input(input): Input<GrantInput>,
+) -> Result<impl IntoResponse> {
+    webhooks::find(&admin, id).await?;
+    let grant = input.check(admin.now)?;
+    let (table, workspace) = (&*admin.config, &admin.workspace);
+    let had = grants::get(table, workspace, id, &grant.to.grant_id()).await?;
+    let (status, action) = match had {
+        Some(_) => (StatusCode::OK, Action::Replaced),
+        None => (StatusCode::CREATED, Action::Made),
+    };
+    let (before, view) =
+        (had.map(|had| GrantView::new(had, admin.now)), GrantView::new(grant.clone(), admin.now));
+    let entry = admin.entry(action, ("grant", &id.to_string()), before.as_ref(), Some(&view));
+    if !grants::put(table, workspace, id, &grant, &entry).await? {
+        return Err(Problem::not_found());
+    }
+    Ok((status, Json(view)))
+}
+
+/// Takes a grant back.
+#[utoipa::path(delete, path = "/webhooks/{id}/grants/{grant}", tag = "Grants", operation_id = "take_grant",
+    params(("id" = WebhookId, Path), ("grant" = String, Path)), responses(
+    (status = 204, description = "It is taken back."),
+))]
+pub(crate) async fn take(admin: Admin, path: Option<Path<(WebhookId, String)>>) -> Result<StatusCode> {
+    let Path((webhook, grant)) = path.ok_or_else(Problem::not_found)?;
+    let (table, workspace) = (&*admin.config, &admin.workspace);
+    let had = grants::get(table, workspace, webhook, &grant).await?.ok_or_else(Problem::not_found)?;
+    let view = GrantView::new(had, admin.now);
+    let entry = admin.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
+    if grants::delete(table, workspace, webhook, &grant, &entry).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found())
+    }
+}

@@ -1,0 +1,141 @@
+//! Who changed what, when, and how.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::world::{ADMIN, MARKETER, OTHER, START, World, push, webhook};
+
+async fn changes(world: &World, query: &str) -> Vec<Value> {
+    world.get(format!("/audit?{query}")).await["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_change_is_told_with_who_what_when_before_and_after() {
+    let world = World::new();
+    let mut input = webhook("Coupons");
+    input["authentication"] = json!({"kind": "bearer", "secret": "never-told-1"});
+    input["signing"] =
+        json!({"kind": "standard_webhooks", "secret": "whsec_bmV2ZXJ0b2xkbmV2ZXJ0b2xkbmV2ZXJ0b2xk"});
+    let id = world.later().call("POST", "/webhooks").json(&input).send().await.id();
+    input["name"] = json!("Vouchers");
+    input["authentication"]["secret"] = json!("never-told-2");
+    world.later().call("PUT", format!("/webhooks/{id}")).json(&input).send().await.ok(200);
+    world.later().call("DELETE", format!("/webhooks/{id}")).send().await.ok(204);
+
+    let told = changes(&world, &format!("kind=webhook&id={id}")).await;
+    let actions: Vec<&str> = told.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["deleted", "replaced", "made"]);
+    for entry in &told {
+        assert_eq!(
+            (&entry["person"], &entry["object"], &entry["kind"]),
+            (&json!("admin"), &json!(id), &json!("webhook"))
+        );
+    }
+    assert_eq!(told[2]["before"], Value::Null);
+    assert_eq!(told[2]["after"]["content"], told[0]["before"]["content"]);
+    assert_eq!(told[1]["before"], json!({"version": 1, "name": "Coupons"}));
+    assert_eq!(told[1]["after"], json!({"version": 2, "name": "Vouchers"}));
+    assert_eq!(told[0]["after"], Value::Null);
+    assert_eq!(told[2]["at"], (START + Duration::from_millis(1)).to_string());
+    let text = json!(told).to_string();
+    assert!(
+        !text.contains("never-told") && !text.contains("bmV2ZXJ0b2xk") && !text.contains("ciphertext"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn changes_are_listed_by_person_newest_first_in_pages() {
+    let world = World::new();
+    let webhook_id = world.later().webhook().await;
+    let grants = format!("/webhooks/{webhook_id}/grants");
+    world.later().call("POST", grants).json(&json!({"to": {"person": "marketer"}})).send().await.ok(201);
+    let push_id =
+        world.later().call("POST", "/pushes").by(MARKETER).json(&push(&webhook_id)).send().await.id();
+    let upload = world.audience().await;
+    let run = world.later().start(&push_id, "k", &[&upload]).by(MARKETER).send().await.id();
+    for action in ["pause", "resume", "cancel"] {
+        world.later().call("POST", format!("/runs/{run}/{action}")).by(MARKETER).send().await.ok(200);
+    }
+    // Neither a refused change nor a repeated start is one.
+    assert_eq!(
+        world.later().call("POST", format!("/runs/{run}/pause")).by(MARKETER).send().await.code(409),
+        "wrong_state"
+    );
+    world.later().start(&push_id, "k", &[&upload]).by(MARKETER).send().await.ok(200);
+    world.later().call("DELETE", format!("/pushes/{push_id}")).by(MARKETER).send().await.ok(204);
+
+    let wanted = ["deleted", "cancelled", "resumed", "paused", "started", "made"];
+    let told = changes(&world, "person=marketer").await;
+    let actions: Vec<&str> = told.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, wanted);
+    assert_eq!(told[4]["after"]["uploads"], json!([upload]));
+    assert_eq!(changes(&world, &format!("kind=run&id={run}")).await, told[1..5]);
+
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = world.get(format!("/audit?person=marketer&limit=4{cursor}")).await;
+        paged.extend(page["items"].as_array().unwrap().clone());
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, told);
+    let by_admin = changes(&world, "person=admin").await;
+    assert_eq!(by_admin.len(), 2, "{by_admin:?}");
+}
+
+#[tokio::test]
+async fn id_types_sources_and_erasures_are_told_too_and_other_workspaces_see_nothing() {
+    let world = World::new();
+    let card = json!({"display_name": "Card", "priority": 40});
+    world.later().call("PUT", "/id-types/CARD").json(&card).send().await.ok(201);
+    world
+        .later()
+        .call("PUT", "/id-types/CARD")
+        .json(&json!({"display_name": "Card", "priority": 41}))
+        .send()
+        .await
+        .ok(200);
+    world.later().call("DELETE", "/id-types/CARD").send().await.ok(204);
+    world.later().call("PUT", "/sources").json(&json!({"items": ["crm"]})).send().await.ok(200);
+    world.later().call("DELETE", "/profiles?qaid=u-17").send().await.ok(204);
+    let card = changes(&world, "kind=id_type&id=CARD").await;
+    assert_eq!(card.len(), 3);
+    assert_eq!((&card[1]["before"], &card[1]["after"]), (&json!({"priority": 40}), &json!({"priority": 41})));
+    assert_eq!(changes(&world, "kind=sources&id=sources").await[0]["after"], json!({"items": ["crm"]}));
+    let all = changes(&world, "person=admin").await;
+    assert_eq!(all.len(), 5);
+    assert!(!json!(all).to_string().contains("u-17"));
+
+    let theirs = world.later().call("GET", "/audit?person=admin").by(OTHER).send().await.ok(200);
+    assert_eq!(theirs["items"], json!([]));
+    for query in ["", "person=a&kind=b", "kind=b", "person=a&id=b"] {
+        assert_eq!(
+            world.later().call("GET", format!("/audit?{query}")).by(ADMIN).send().await.code(400),
+            "invalid",
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_versions_of_the_largest_webhook_fit_into_an_entry() {
+    let world = World::new();
+    let large = |filler: char| {
+        let mut input = webhook("Large");
+        let headers: Vec<Value> = (0..29)
+            .map(|n| json!({"name": format!("x-{n}"), "value": filler.to_string().repeat(4096)}))
+            .collect();
+        input["content"]["headers"] = json!(headers);
+        let template = json!({"filler": filler.to_string().repeat(60_000), "to": "{id}", "c": "{coupon}", "g": "{greeting}"});
+        input["content"]["body"] = json!({"kind": "json", "template": template.to_string()});
+        input
+    };
+    let id = world.later().call("POST", "/webhooks").json(&large('a')).send().await.id();
+    world.later().call("PUT", format!("/webhooks/{id}")).json(&large('b')).send().await.ok(200);
+    let told = changes(&world, &format!("kind=webhook&id={id}")).await;
+    assert!(told[0].to_string().len() > 350_000, "{}", told[0].to_string().len());
+}

@@ -1,0 +1,139 @@
+//! Usage grants: who may use a webhook, beside administrators: a person, or all who have a role; until a time, or for good.
+
+use fanhook_core::{
+    id::{WebhookId, WorkspaceId},
+    time::Millis,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    StoreResult,
+    audit::{self, Entry},
+    item::{from_json, json, keyed},
+    keys,
+    ports::{Condition, Query, Table, Transaction, Write},
+};
+
+const WHAT: &str = "grant";
+/// Most keys of one read.
+const BATCH: usize = 100;
+
+/// Whom a grant is given to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Grantee {
+    /// A person, by the subject (`sub`) of their tokens.
+    Person(String),
+    /// All who have this role: a group of their tokens.
+    Role(String),
+}
+
+impl Grantee {
+    /// Identifier of the grant: each grantee has one at most.
+    pub fn grant_id(&self) -> String {
+        let digest = match self {
+            Self::Person(subject) => Sha256::digest(format!("person#{subject}")),
+            Self::Role(name) => Sha256::digest(format!("role#{name}")),
+        };
+        format!("grt_{}", hex::encode(&digest[..16]))
+    }
+}
+
+/// A grant on a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Whom it is given to.
+    pub to: Grantee,
+    /// When it ends; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+}
+
+/// Gives a grant, in place of the one that the grantee had.
+pub async fn put(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    grant: &Grant,
+    audit: &Entry,
+) -> StoreResult<bool> {
+    let mut item = keyed(&keys::grant(workspace, webhook, &grant.to.grant_id()));
+    item.insert("json".to_owned(), json(WHAT, grant)?);
+    let exists = (Write::Check(keys::webhook(workspace, webhook)), Some(Condition::Present));
+    let mut writes = vec![(Write::Put(item), None), exists];
+    writes.extend(audit::writes(workspace, audit)?);
+    Ok(config.transact(writes).await? == Transaction::Done)
+}
+
+/// Takes a grant back; `false`: there was none.
+pub async fn delete(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    id: &str,
+    audit: &Entry,
+) -> StoreResult<bool> {
+    let mut writes = vec![(Write::Delete(keys::grant(workspace, webhook, id)), Some(Condition::Present))];
+    writes.extend(audit::writes(workspace, audit)?);
+    Ok(config.transact(writes).await? == Transaction::Done)
+}
+
+/// One grant.
+pub async fn get(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    id: &str,
+) -> StoreResult<Option<Grant>> {
+    let item = config.get(&keys::grant(workspace, webhook, id)).await?;
+    item.map(|item| from_json(WHAT, &item)).transpose()
+}
+
+/// Grants on a webhook, behind the one given, and where to go on.
+pub async fn list(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    after: Option<String>,
+    limit: usize,
+) -> StoreResult<(Vec<Grant>, Option<String>)> {
+    let pk = keys::grant(workspace, webhook, "").pk;
+    let page = config.query(&Query { pk, after, limit, consistent: true, ..Query::default() }).await?;
+    let grants = page.items.iter().map(|item| from_json(WHAT, item)).collect::<StoreResult<_>>()?;
+    Ok((grants, page.more))
+}
+
+/// Whether one of these has a grant that has not ended `now`.
+pub async fn holds(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    grantees: &[Grantee],
+    now: Millis,
+) -> StoreResult<bool> {
+    let key = |grantee: &Grantee| keys::grant(workspace, webhook, &grantee.grant_id());
+    for batch in grantees.chunks(BATCH) {
+        let keys: Vec<_> = batch.iter().map(key).collect();
+        for item in config.get_many(&keys, true).await? {
+            let grant: Grant = from_json(WHAT, &item)?;
+            if grant.until.is_none_or(|until| now < until) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Takes all grants on a webhook back: it is gone.
+pub async fn delete_all(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId) -> StoreResult<()> {
+    loop {
+        let (grants, more) = list(config, workspace, webhook, None, BATCH).await?;
+        let deletes =
+            grants.iter().map(|grant| Write::Delete(keys::grant(workspace, webhook, &grant.to.grant_id())));
+        config.write_many(deletes.collect()).await?;
+        if more.is_none() {
+            return Ok(());
+        }
+    }
+}
