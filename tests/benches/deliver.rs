@@ -167,6 +167,7 @@ impl World {
         let ciphertext = secrets.encrypt(&context, &secret).await.expect("a ciphertext");
         let settings = EndpointSettings {
             requests_per_second: None,
+            allowed_per_minute: None,
             retry: RetryPolicy::default(),
             authentication: fanhook_core::webhook::Authentication::default(),
             signing: Signing::StandardWebhooks { ciphertext },
@@ -270,6 +271,7 @@ fn running(id: RunId, push: PushId, webhook: WebhookId, workspace: WorkspaceId, 
         epoch: 0,
         created: now,
         expires_at: None,
+        unproved: Vec::new(),
         closing: None,
         failure: None,
         ended: None,

@@ -159,6 +159,7 @@ async fn start(ledger: &MemoryTable) -> RunId {
         epoch: 0,
         created: Millis(0),
         expires_at: None,
+        unproved: Vec::new(),
         closing: None,
         failure: None,
         ended: None,

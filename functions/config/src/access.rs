@@ -272,6 +272,11 @@ impl Own {
 }
 
 impl Caller {
+    /// The host name that the API is reached by.
+    pub(crate) fn host(&self) -> &str {
+        self.own.domain.as_deref().unwrap_or("fanhook")
+    }
+
     /// Calls `check` with the rules that a webhook's address is held to.
     pub(crate) fn with_rules<T>(&self, check: impl FnOnce(Rules<'_>) -> T) -> T {
         let allowed: &AllowList = &self.settings.allowed;

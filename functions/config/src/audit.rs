@@ -24,6 +24,7 @@ pub(crate) enum Action {
     Paused,
     Resumed,
     Cancelled,
+    Consented,
 }
 
 impl Action {
@@ -36,6 +37,7 @@ impl Action {
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::Cancelled => "cancelled",
+            Self::Consented => "consented",
         }
     }
 }
@@ -129,7 +131,7 @@ pub(crate) struct EntryView {
     at: Time,
     /// Who, by the subject of the token.
     person: String,
-    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`.
+    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`, `consented`.
     action: String,
     /// Kind of the object.
     kind: String,

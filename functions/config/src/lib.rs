@@ -87,6 +87,8 @@ fn routes() -> OpenApiRouter<Arc<Ports>> {
         .routes(routes!(webhooks::read, webhooks::replace, webhooks::delete))
         .routes(routes!(trial::preview_webhook))
         .routes(routes!(trial::test_webhook))
+        .routes(routes!(trial::consent::handshake))
+        .routes(routes!(trial::consent::read, trial::consent::state))
         .routes(routes!(pushes::list, pushes::create))
         .routes(routes!(pushes::read, pushes::replace, pushes::delete))
         .routes(routes!(trial::preview_push))

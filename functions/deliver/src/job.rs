@@ -15,7 +15,8 @@ use tokio::sync::Mutex;
 /// Runs that are kept.
 const KEPT: usize = 16;
 const WHAT: &str = "pinned content";
-const USER_AGENT: &str = concat!("Fanhook/", env!("CARGO_PKG_VERSION"));
+/// How requests name their sender.
+pub(crate) const USER_AGENT: &str = concat!("Fanhook/", env!("CARGO_PKG_VERSION"));
 
 /// A run's content, ready to render.
 pub(crate) struct Job {

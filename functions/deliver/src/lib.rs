@@ -8,7 +8,7 @@
 //! Files follow the way of a chunk: [`job`] (what its run pinned), [`parse`] (its recipients), [`prepare`] (their requests), [`work`]
 //! (sending), [`plan`] (what an end of a request means, pure), [`apply`] (claim, checkpoint, settle).
 //!
-//! Beside chunks it answers questions ([`mod@direct`]): previews and test sends, made by the same code.
+//! Beside chunks it answers questions ([`mod@direct`]): previews, test sends and handshakes, made by the same code.
 //!
 //! A crash at any point loses nothing: what is not saved is sent again, under the same `webhook-id`. Per killed worker these are at
 //! most the [`REQUESTS`] under way and [`UNSAVED`] of each chunk.

@@ -310,7 +310,7 @@ impl Invocation<'_> {
             summary.closed += close::walk(self.ports, &run, self.deadline).await?;
         }
         let (parts, counted) = (parts::list(ledger, id).await?, counters::read(ledger, id).await?);
-        if let Some(change) = plan::failure(&run, &parts, now) {
+        if let Some(change) = plan::failure(&run, &parts, now).or_else(|| plan::gate(&run, &parts, now)) {
             run = self.change(&run, &change).await?;
         }
         if let Some(change) = plan::completion(&run, &parts, &counted, now) {

@@ -11,6 +11,7 @@ use fanhook_store::{
     counters::Counted,
     due::Due,
     parts::{Part, PartState},
+    release::{self, Gate},
     runs::{Run, Transition},
 };
 
@@ -112,6 +113,17 @@ pub fn failure(run: &Run, parts: &[Part], now: Millis) -> Option<Transition> {
     })
 }
 
+/// The audience has more recipients than the run's webhook takes, and whoever counted them died before the run was told.
+pub fn gate(run: &Run, parts: &[Part], now: Millis) -> Option<Transition> {
+    let open = matches!(run.state, RunState::Starting | RunState::Running | RunState::Paused);
+    match release::gate(run, parts) {
+        Gate::Exceeded(failure) if open => {
+            Some(Transition { failure: Some(failure), ended: Some(now), ..Transition::to(RunState::Failed) })
+        }
+        _ => None,
+    }
+}
+
 /// A run is over when all its parts are at their end or stopped, and its counters' sum is the recipients written.
 pub fn completion(run: &Run, parts: &[Part], counted: &Counted, now: Millis) -> Option<Transition> {
     let settled = parts.iter().all(|part| match part.state {
@@ -139,6 +151,7 @@ mod tests {
         chunk::{ChunkId, Source},
         id::{PushId, RunId, UploadId, WebhookId},
         outcome::Reason,
+        run::Proof,
     };
     use fanhook_store::due::Subject;
 
@@ -157,6 +170,7 @@ mod tests {
             epoch: 1,
             created: Millis(0),
             expires_at: None,
+            unproved: Vec::new(),
             closing: None,
             failure: None,
             ended: None,
@@ -256,6 +270,27 @@ mod tests {
         let told = change.map(|change| (change.to, change.failure));
         assert_eq!(told, Some((RunState::Failed, Some("it is truncated".to_owned()))));
         assert_eq!(failure(&run(RunState::Closing), &[part], NOW), None);
+    }
+
+    #[test]
+    fn an_audience_above_the_gate_fails_its_run_and_only_an_uncounted_one_waits() {
+        let mut part = Part::new(run(RunState::Running).id, 0, UploadId::new(uuid::Uuid::nil()), 0);
+        let untested = |state| Run { unproved: vec![Proof::Test], ..run(state) };
+        let gate = |run: &Run, part: &Part| super::gate(run, std::slice::from_ref(part), NOW);
+        part.commit.recipients = 101;
+        for state in [RunState::Starting, RunState::Running, RunState::Paused] {
+            let change = gate(&untested(state), &part).unwrap();
+            assert_eq!((change.to, change.ended), (RunState::Failed, Some(NOW)));
+            assert!(change.failure.unwrap().starts_with("untested: the audience has 101 or more recipients"));
+            assert_eq!(gate(&run(state), &part), None);
+        }
+        assert_eq!(gate(&untested(RunState::Closing), &part), None);
+        part.commit.recipients = 100;
+        assert_eq!(gate(&untested(RunState::Running), &part), None);
+        let judged = |part: &Part| release::gate(&untested(RunState::Running), std::slice::from_ref(part));
+        assert_eq!(judged(&part), Gate::Waiting);
+        part.state = PartState::Ended;
+        assert_eq!(judged(&part), Gate::Open);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use fanhook_core::{
     id::{PushId, RunId, UploadId, WebhookId},
     outcome::Reason,
     push::{IdPolicy, PushContent, SendForm},
-    run::{Closing, EndpointSettings, Pinned, RunState},
+    run::{Closing, EndpointSettings, Pinned, Proof, RunState},
     time::Millis,
     webhook::{Body, Content, Method, RetryPolicy, Signing},
 };
@@ -120,6 +120,7 @@ impl World {
             epoch: 1,
             created: now,
             expires_at,
+            unproved: Vec::new(),
             closing: None,
             failure: None,
             ended: None,
@@ -127,6 +128,7 @@ impl World {
         };
         let settings = EndpointSettings {
             requests_per_second: rate,
+            allowed_per_minute: None,
             retry: RetryPolicy::default(),
             authentication: fanhook_core::webhook::Authentication::default(),
             signing: Signing::None {},
@@ -429,4 +431,19 @@ async fn a_resume_goes_on_beyond_what_was_delivered_at_once() {
     parts::set_released(&*world.table, &mut part, 0).await.unwrap();
     change(&world, &paused, Transition::to(RunState::Running)).await;
     assert_eq!(world.minutes(1).await.released, 12);
+}
+
+#[tokio::test]
+async fn a_run_that_lacks_a_proof_goes_or_fails_by_its_count_whoever_died_meanwhile() {
+    let world = world();
+    let (small, chunks) = world.running(2, None, None).await;
+    assert!(runs::set_unproved(&*world.table, &small, &[Proof::Test]).await.unwrap());
+    let (large, _) = world.running(51, None, None).await;
+    assert!(runs::set_unproved(&*world.table, &large, &[Proof::Test]).await.unwrap());
+    let summary = world.minutes(1).await;
+    assert_eq!((summary.released, summary.over), (2, 1));
+    assert_eq!(world.delivered(), chunks.len());
+    assert_eq!((world.state(&small).await, world.state(&large).await), (RunState::Running, RunState::Failed));
+    let failed = runs::get(&*world.table, large.id).await.unwrap().unwrap();
+    assert!(failed.failure.unwrap().contains("102 recipients"));
 }

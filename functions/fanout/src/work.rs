@@ -267,7 +267,7 @@ fn described(upload: UploadId, failure: &FileFailure) -> String {
 }
 
 /// Fails a run that is not closing or over.
-async fn fail_run(ports: &Ports, run: RunId, failure: String) -> StoreResult<()> {
+pub(crate) async fn fail_run(ports: &Ports, run: RunId, failure: String) -> StoreResult<()> {
     let ledger = ports.ledger.as_ref();
     let Some(mut run) = runs::get(ledger, run).await? else { return Ok(()) };
     while matches!(run.state, RunState::Starting | RunState::Running | RunState::Paused) {

@@ -1,4 +1,4 @@
-//! What `deliver` is asked directly, outside any run, and what it answers: previews and test sends.
+//! What `deliver` is asked directly, outside any run, and what it answers: previews, test sends and handshakes.
 //!
 //! `config` opens no connection and decrypts nothing, so it asks `deliver` by a synchronous invocation. A question carries all that a run
 //! would pin, and is answered by the code that a run is sent by.
@@ -19,6 +19,8 @@ pub enum Question {
     Preview(Box<Message>),
     /// What comes of sending this message now?
     Test(Box<Message>),
+    /// Does the endpoint agree to be sent to?
+    Handshake(Box<Handshake>),
 }
 
 impl Question {
@@ -27,6 +29,7 @@ impl Question {
         match self {
             Self::Preview(_) => "preview",
             Self::Test(_) => "test",
+            Self::Handshake(_) => "handshake",
         }
     }
 }
@@ -45,6 +48,18 @@ pub struct Message {
     pub profile: bool,
 }
 
+/// A handshake by which an endpoint agrees (CloudEvents 1.0, HTTP webhook, section 4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handshake {
+    /// A message whose address is asked; nothing else of it is sent.
+    pub message: Message,
+    /// Who asks, for `WebHook-Request-Origin`: a DNS name.
+    pub origin: String,
+    /// Requests a minute that are wanted, for `WebHook-Request-Rate`; none: any number.
+    pub per_minute: Option<u64>,
+}
+
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -56,6 +71,8 @@ pub enum Answer {
     },
     /// To [`Question::Test`].
     Test(Box<Tested>),
+    /// To [`Question::Handshake`].
+    Handshake(Box<Shaken>),
     /// It could not be answered, by a fault of ours that passes.
     Unavailable {},
 }
@@ -79,6 +96,29 @@ pub struct Tested {
     /// What a real send would come to.
     pub verdict: Verdict,
     /// The request; none where there is nothing to send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<ShownRequest>,
+    /// The answer, where one came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<ShownAnswer>,
+    /// How long what took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+    /// What went wrong, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What a handshake came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HandshakeResult)]
+pub struct Shaken {
+    /// Whether the endpoint agreed.
+    pub allowed: bool,
+    /// Requests a minute that it allows; none where it sets no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<u32>,
+    /// The request; none where none could be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<ShownRequest>,
     /// The answer, where one came.

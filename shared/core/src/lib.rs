@@ -11,6 +11,7 @@ pub mod id;
 pub mod identity;
 pub mod outcome;
 pub mod push;
+pub mod rate;
 pub mod recipient;
 pub mod retry;
 pub mod run;

@@ -7,6 +7,7 @@ use crate::{
     id::{IdTypeCode, PushId, RunId, UploadId, WebhookId, WorkspaceId},
     identity::IdType,
     push::PushContent,
+    rate::Rate,
     time::Millis,
     webhook::{Authentication, Content, RetryPolicy, Signing},
 };
@@ -85,6 +86,49 @@ pub enum Closing {
     Expired,
 }
 
+/// What a webhook proves before runs of it may be large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Its content passed a test send.
+    Test,
+    /// Whoever owns its endpoint has agreed.
+    Consent,
+}
+
+impl Proof {
+    /// Most recipients of a run whose webhook lacks it.
+    pub fn most(self) -> u64 {
+        match self {
+            Self::Test => 100,
+            Self::Consent => 1_000,
+        }
+    }
+
+    /// Why a run with so many recipients fails without it: a code, and a text for people.
+    pub fn lacking(self, recipients: &str) -> String {
+        let most = self.most();
+        match self {
+            Self::Test => format!(
+                "untested: the audience has {recipients} recipients, and a webhook whose content never passed a test send takes {most} at \
+                 most; test it and resume the run, or start one with `confirm_untested`"
+            ),
+            Self::Consent => format!(
+                "no_consent: the audience has {recipients} recipients, and an endpoint whose owner has not agreed takes {most} at most; do \
+                 the webhook's handshake, or state the consent, and resume the run"
+            ),
+        }
+    }
+
+    /// Its name, as in `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Consent => "consent",
+        }
+    }
+}
+
 /// What a run pins when it starts: never changed afterwards, so workers may keep it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pinned {
@@ -126,6 +170,9 @@ impl Pinned {
 pub struct EndpointSettings {
     /// Requests a second; none: no limit.
     pub requests_per_second: Option<u32>,
+    /// Requests a minute that the endpoint's handshake allowed; none: any number.
+    #[serde(default)]
+    pub allowed_per_minute: Option<u32>,
     /// Until when failed requests are tried again.
     pub retry: RetryPolicy,
     /// How requests say who calls.
@@ -135,4 +182,38 @@ pub struct EndpointSettings {
     pub signing: Signing,
     /// When the settings were written.
     pub updated: Millis,
+}
+
+impl EndpointSettings {
+    /// The rate that holds: the limit, and no more than the endpoint allows; none: no limit.
+    pub fn rate(&self) -> Option<Rate> {
+        let limit = self.requests_per_second.map(Rate::per_second);
+        let allowed = self.allowed_per_minute.map(Rate::per_minute);
+        limit.into_iter().chain(allowed).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_of_limit_and_allowed_rate_holds() {
+        let rate = |requests_per_second, allowed_per_minute| {
+            let settings = EndpointSettings {
+                requests_per_second,
+                allowed_per_minute,
+                retry: RetryPolicy::default(),
+                authentication: Authentication::default(),
+                signing: Signing::None {},
+                updated: Millis(0),
+            };
+            settings.rate().map(Rate::a_minute)
+        };
+        assert_eq!(rate(None, None), None);
+        assert_eq!(rate(Some(2), None), Some(120));
+        assert_eq!(rate(None, Some(30)), Some(30));
+        assert_eq!(rate(Some(2), Some(100)), Some(100));
+        assert_eq!(rate(Some(1), Some(100)), Some(60));
+    }
 }

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::id::{IdTypeCode, Name, WebhookId, WorkspaceId};
+use crate::{
+    id::{IdTypeCode, Name, WebhookId, WorkspaceId},
+    template::origin,
+};
 
 /// Most parameters of one webhook.
 pub const MAX_PARAMETERS: usize = 50;
@@ -99,6 +102,11 @@ impl Content {
     pub fn digest(&self) -> String {
         // A struct of texts, numbers and lists always serializes.
         hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+    }
+
+    /// Scheme, host and port of every request, as in `https://crm.example.com`; none where the URL has none.
+    pub fn origin(&self) -> Option<String> {
+        origin(&self.url).map(|url| url.origin().ascii_serialization())
     }
 
     /// Deadline of a whole request, its answer's body included.

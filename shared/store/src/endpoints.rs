@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanhook_core::{id::WebhookId, run::EndpointSettings, time::Millis};
+use fanhook_core::{id::WebhookId, rate::Rate, run::EndpointSettings, time::Millis};
 
 use crate::{
     StoreError, StoreResult,
@@ -95,19 +95,18 @@ pub enum Taken {
     Later(Millis),
 }
 
-/// Takes up to `wanted` tokens of an endpoint with `rate` requests a second, for at most [`MAX_BLOCK`], that start by `latest`.
+/// Takes up to `wanted` tokens of an endpoint with this `rate`, for at most [`MAX_BLOCK`] (but one at least), that start by `latest`.
 pub async fn take(
     ledger: &dyn Table,
     webhook: WebhookId,
-    rate: u32,
+    rate: Rate,
     wanted: u32,
     now: Millis,
     latest: Millis,
 ) -> StoreResult<Taken> {
-    let rate = rate.max(1);
-    let most = rate.saturating_mul(u32::try_from(MAX_BLOCK.as_secs()).unwrap_or(u32::MAX));
+    let most = u32::try_from(rate.within(MAX_BLOCK)).unwrap_or(u32::MAX).max(1);
     let tokens = wanted.clamp(1, most);
-    let span = (u64::from(tokens) * 1_000_000).div_ceil(u64::from(rate));
+    let span = u64::try_from(rate.span(tokens).as_micros()).unwrap_or(u64::MAX);
     let mut seen = None;
     loop {
         // `next_free` counts microseconds: a millisecond holds more than one token of a fast endpoint.
@@ -124,8 +123,7 @@ pub async fn take(
         let condition = Condition::All(vec![Condition::Present, unmoved]);
         match ledger.write(Write::Update(keys::endpoint(webhook), update), Some(condition)).await? {
             Conditional::Done(_) => {
-                let step = Duration::from_micros(1_000_000_u64.div_ceil(u64::from(rate)));
-                return Ok(Taken::Block(Block { from, step, tokens }));
+                return Ok(Taken::Block(Block { from, step: rate.span(1), tokens }));
             }
             Conditional::Failed(None) => return Err(StoreError::corrupt("endpoint", "it is missing")),
             // Every failure is another taker's success, so the loop ends.

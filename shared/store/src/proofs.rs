@@ -1,19 +1,21 @@
-//! What a webhook has proved: that a test send passed. Kept on the webhook's own item, so that it ends with it.
+//! What a webhook has proved: that a test send passed, and that the endpoint's owner agreed. Kept on the webhook's own item, so that it
+//! ends with it.
 
 use std::time::Duration;
 
 use fanhook_core::{
     id::{WebhookId, WorkspaceId},
+    run::Proof,
     time::Millis,
     webhook::Content,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     StoreError, StoreResult,
     item::{Attributes, json, number},
     keys,
-    ports::{Condition, Conditional, Table, Update, Write},
+    ports::{Condition, Conditional, Item, Key, Table, Update, Write},
 };
 
 const WHAT: &str = "proof";
@@ -25,6 +27,10 @@ pub const BETWEEN_TESTS: Duration = Duration::from_secs(1);
 pub struct Proofs {
     /// The last test send that passed.
     pub tested: Option<Tested>,
+    /// The last handshake that the endpoint agreed to.
+    pub handshake: Option<Handshake>,
+    /// An administrator's last statement.
+    pub statement: Option<Statement>,
 }
 
 /// A test send that passed.
@@ -38,18 +44,69 @@ pub struct Tested {
     pub at: Millis,
 }
 
+/// A handshake that an endpoint agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handshake {
+    /// Scheme, host and port that it holds for.
+    pub origin: String,
+    /// Requests a minute that are allowed; none: any number.
+    pub per_minute: Option<u32>,
+    /// When.
+    pub at: Millis,
+}
+
+/// An administrator's statement that the endpoint's owner agrees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Scheme, host and port that it holds for.
+    pub origin: String,
+    /// Subject of the administrator's token.
+    pub by: String,
+    /// What was stated.
+    pub text: String,
+    /// When.
+    pub at: Millis,
+}
+
 impl Proofs {
-    /// Whether this content has passed a test.
-    pub fn is_tested(&self, content: &Content) -> bool {
-        self.tested.as_ref().is_some_and(|tested| tested.content == content.digest())
+    /// What is not proved of this content.
+    pub fn lacking(&self, content: &Content) -> Vec<Proof> {
+        let is_tested = self.tested.as_ref().is_some_and(|tested| tested.content == content.digest());
+        let origin = content.origin();
+        let stated =
+            self.statement.as_ref().is_some_and(|statement| Some(&statement.origin) == origin.as_ref());
+        let agreed = stated || self.agreed(content).is_some();
+        [(Proof::Test, is_tested), (Proof::Consent, agreed)]
+            .into_iter()
+            .filter_map(|(proof, there)| (!there).then_some(proof))
+            .collect()
+    }
+
+    /// Requests a minute that the endpoint of this content allows; none: any number.
+    pub fn allowed_per_minute(&self, content: &Content) -> Option<u32> {
+        self.agreed(content)?.per_minute
+    }
+
+    /// The handshake, where it holds for this content.
+    fn agreed(&self, content: &Content) -> Option<&Handshake> {
+        let origin = content.origin()?;
+        self.handshake.as_ref().filter(|handshake| handshake.origin == origin)
     }
 }
 
 /// What is proved of a webhook; nothing where there is no such webhook.
 pub async fn get(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId) -> StoreResult<Proofs> {
     let item = config.get(&keys::webhook(workspace, webhook)).await?.unwrap_or_default();
-    let read = |json: &str| serde_json::from_str(json).map_err(|error| StoreError::corrupt(WHAT, error));
-    Ok(Proofs { tested: item.maybe_text("tested")?.map(read).transpose()? })
+    Ok(Proofs {
+        tested: read(&item, "tested")?,
+        handshake: read(&item, "handshake")?,
+        statement: read(&item, "statement")?,
+    })
+}
+
+fn read<T: DeserializeOwned>(item: &Item, name: &'static str) -> StoreResult<Option<T>> {
+    let parse = |json: &str| serde_json::from_str(json).map_err(|error| StoreError::corrupt(WHAT, error));
+    item.maybe_text(name)?.map(parse).transpose()
 }
 
 /// Begins a test send; false where the last one has just begun, or the webhook is gone.
@@ -74,7 +131,35 @@ pub async fn passed(
     webhook: WebhookId,
     tested: &Tested,
 ) -> StoreResult<()> {
-    let update = Update::default().set("tested", json(WHAT, tested)?);
-    let write = Write::Update(keys::webhook(workspace, webhook), update);
-    config.write(write, Some(Condition::Present)).await.map(|_| ())
+    note(config, keys::webhook(workspace, webhook), "tested", tested).await
+}
+
+/// Notes a handshake that the endpoint agreed to.
+pub async fn shaken(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    handshake: &Handshake,
+) -> StoreResult<()> {
+    note(config, keys::webhook(workspace, webhook), "handshake", handshake).await
+}
+
+/// Notes an administrator's statement.
+pub async fn stated(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    statement: &Statement,
+) -> StoreResult<()> {
+    note(config, keys::webhook(workspace, webhook), "statement", statement).await
+}
+
+async fn note(
+    config: &dyn Table,
+    webhook: Key,
+    name: &'static str,
+    proof: &impl Serialize,
+) -> StoreResult<()> {
+    let update = Update::default().set(name, json(WHAT, proof)?);
+    config.write(Write::Update(webhook, update), Some(Condition::Present)).await.map(|_| ())
 }

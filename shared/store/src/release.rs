@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fanhook_core::{
     chunk::{ChunkId, RECIPIENTS_PER_CHUNK},
+    rate::Rate,
     run::RunState,
     time::Millis,
 };
@@ -14,7 +15,7 @@ use crate::{
     counters,
     due::{self, Due, Subject},
     endpoints::Endpoint,
-    parts::{self, Part},
+    parts::{self, Part, PartState},
     ports::{Message, Queue, Table},
     runs::Run,
 };
@@ -48,9 +49,12 @@ impl Release<'_> {
             return Ok(0);
         }
         let mut parts = parts::list(self.ledger, run.id).await?;
+        if gate(run, &parts) != Gate::Open {
+            return Ok(0);
+        }
         let tried = counters::read(self.ledger, run.id).await?.tried_chunks;
         let released: u64 = parts.iter().map(|part| u64::from(part.released)).sum();
-        let rate = endpoint.and_then(|endpoint| endpoint.settings.requests_per_second);
+        let rate = endpoint.and_then(|endpoint| endpoint.settings.rate());
         // After a resume the cursors are back at the start, and what was tried before costs its worker one look.
         let mut room = (window(rate) + tried).saturating_sub(released).min(MOST);
         let mut total = 0;
@@ -108,6 +112,33 @@ impl Release<'_> {
     }
 }
 
+/// What the audience of a run comes to, as far as it is counted, where its webhook lacks a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Its chunks may be released.
+    Open,
+    /// Not before its audience is counted.
+    Waiting,
+    /// Never: it has more recipients than such a webhook takes. Why, for people.
+    Exceeded(String),
+}
+
+/// Judges a run with these parts.
+pub fn gate(run: &Run, parts: &[Part]) -> Gate {
+    let recipients: u64 = parts.iter().map(|part| part.commit.recipients).sum();
+    let counted = parts.iter().all(|part| matches!(part.state, PartState::Ended | PartState::Stopped));
+    let number = if counted { recipients.to_string() } else { format!("{recipients} or more") };
+    let exceeded = run.unproved.iter().filter(|proof| recipients > proof.most());
+    let reasons: Vec<String> = exceeded.map(|proof| proof.lacking(&number)).collect();
+    if !reasons.is_empty() {
+        Gate::Exceeded(reasons.join("; "))
+    } else if run.unproved.is_empty() || counted {
+        Gate::Open
+    } else {
+        Gate::Waiting
+    }
+}
+
 /// The message that wakes `deliver` up for a chunk.
 pub fn message(id: &ChunkId, run: &Run, delay: Duration) -> Message {
     // A struct of strings and numbers always serializes.
@@ -116,11 +147,11 @@ pub fn message(id: &ChunkId, run: &Run, delay: Duration) -> Message {
 }
 
 /// Chunks that may be outstanding: a minute's worth of a limited endpoint, and at least two.
-fn window(rate: Option<u32>) -> u64 {
-    rate.map_or(WINDOW, |rate| (u64::from(rate) * 60).div_ceil(RECIPIENTS_PER_CHUNK as u64).clamp(2, WINDOW))
+fn window(rate: Option<Rate>) -> u64 {
+    rate.map_or(WINDOW, |rate| rate.a_minute().div_ceil(RECIPIENTS_PER_CHUNK as u64).clamp(2, WINDOW))
 }
 
 /// Time that the messages of one step are spread over.
-fn spread(rate: Option<u32>) -> Duration {
+fn spread(rate: Option<Rate>) -> Duration {
     if rate.is_some() { Duration::from_secs(50) } else { Duration::ZERO }
 }

@@ -2,7 +2,7 @@
 
 use fanhook_core::{
     id::{PushId, RunId, WebhookId, WorkspaceId},
-    run::{Closing, Pinned, RunState},
+    run::{Closing, Pinned, Proof, RunState},
     time::Millis,
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
     item::{Attributes, decode, encode, keyed, number, text},
     keys,
     parts::Part,
-    ports::{Change, Condition, Conditional, Order, Query, Table, Transaction, Update, Write},
+    ports::{Change, Condition, Conditional, Order, Query, Table, Transaction, Update, Value, Write},
 };
 
 /// Most parts of a run: the start is one transaction of at most 100 writes.
@@ -40,6 +40,9 @@ pub struct Run {
     /// When it is closed at the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Millis>,
+    /// What its webhook had not proved when the run started: until its audience is counted, nothing is released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproved: Vec<Proof>,
     /// Why it is closing, or was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
@@ -189,6 +192,15 @@ pub async fn list(
     let parse = |text: &str| text.parse::<RunId>().map_err(|error| StoreError::corrupt(WHAT, error));
     let ids = page.items.iter().map(|item| parse(item.text("sk")?)).collect::<StoreResult<_>>()?;
     Ok((ids, page.more.as_deref().map(parse).transpose()?))
+}
+
+/// Writes what the webhook of a run that is as `run` says has not proved. False: somebody changed the run since.
+pub async fn set_unproved(ledger: &dyn Table, run: &Run, unproved: &[Proof]) -> StoreResult<bool> {
+    let names = unproved.iter().map(|proof| text(proof.name())).collect();
+    let update = Update::default().set("unproved", Value::L(names));
+    let unchanged = Condition::Equals("epoch", number(run.epoch));
+    let written = ledger.write(Write::Update(keys::run(run.id), update), Some(unchanged)).await?;
+    Ok(matches!(written, Conditional::Done(_)))
 }
 
 /// A change of a run's state.

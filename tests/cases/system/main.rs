@@ -10,6 +10,7 @@ mod files;
 mod hostile;
 mod privacy;
 mod profiles;
+mod trial;
 mod world;
 
 use std::process::ExitCode;
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
         case!(Shared, control::a_start_that_is_repeated_starts_once),
         case!(Shared, control::another_workspace_sees_nothing_of_a_run),
         case!(Shared, profiles::a_profile_that_the_api_wrote_is_used_looked_up_and_erased),
+        case!(Shared, trial::a_preview_shows_what_a_test_sends_and_a_test_what_came_of_it),
+        case!(Shared, trial::a_run_waits_for_what_its_webhook_has_to_prove),
+        case!(Shared, trial::the_rate_that_a_handshake_allows_is_kept_to),
         case!(Shared, files::a_wrong_header_fails_the_run_before_anything_is_sent),
         case!(Shared, files::bad_rows_of_ndjson_are_reported_by_line_and_the_rest_is_sent),
         case!(Shared, files::bad_rows_of_csv_are_reported_by_line_and_the_rest_is_sent),

@@ -43,6 +43,7 @@ pub(crate) struct World {
 pub(crate) struct Campaign {
     pub(crate) path: String,
     pub(crate) push: String,
+    pub(crate) webhook: String,
 }
 
 impl World {
@@ -82,10 +83,11 @@ impl World {
     pub(crate) async fn campaign(&self, path: &str, more: Value) -> Result<Campaign> {
         let api = self.api()?;
         let webhook = api.webhook(path, &self.receiver.url(path), more).await?;
+        api.state_consent(&webhook.id).await?;
         self.receiver.trust(path, &webhook.secret)?;
         self.secrets().push(webhook.secret);
         let push = api.push(path, &webhook.id).await?;
-        Ok(Campaign { path: path.to_owned(), push })
+        Ok(Campaign { path: path.to_owned(), push, webhook: webhook.id })
     }
 
     /// Uploads an audience, and starts a run over it.

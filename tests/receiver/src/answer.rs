@@ -15,6 +15,8 @@ use crate::{http::Input, shop::Shops};
 pub(crate) enum Answer {
     /// A status and a JSON body.
     Json(u16, String),
+    /// 200: who asks may send, at this rate a minute.
+    Agreed(String, String),
     /// 429 with `Retry-After`.
     Later(Duration),
     /// Another answer, after a while.
@@ -49,6 +51,7 @@ impl Answer {
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Json(status, _) => Some(*status),
+            Self::Agreed(..) => Some(200),
             Self::Later(_) => Some(429),
             Self::After(_, answer) => answer.status(),
             Self::Redirect(_) => Some(302),
@@ -84,6 +87,10 @@ async fn converse(stream: &mut TcpStream, shops: &Shops) -> io::Result<()> {
 async fn give(stream: &mut TcpStream, answer: Answer) -> io::Result<bool> {
     match answer {
         Answer::Json(status, body) => write(stream, status, "", &body).await?,
+        Answer::Agreed(origin, rate) => {
+            let headers = format!("webhook-allowed-origin: {origin}\r\nwebhook-allowed-rate: {rate}\r\n");
+            write(stream, 200, &headers, "\"welcome\"").await?;
+        }
         Answer::Later(wait) => {
             write(stream, 429, &format!("retry-after: {}\r\n", wait.as_secs()), "\"later\"").await?;
         }

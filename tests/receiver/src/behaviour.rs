@@ -15,6 +15,8 @@ pub enum Behaviour {
     Fail(u32),
     /// 429 with `Retry-After`, for that long from the first request on.
     RetryAfter(Duration),
+    /// 200; its handshake allows so many requests a minute.
+    Rate(u32),
     /// 200, after so long.
     Slow(Duration),
     /// A redirect, to the path of a CRM where nobody may arrive.
@@ -48,6 +50,7 @@ impl Behaviour {
             }
             "fail" => Self::Fail(number()?),
             "retry-after" => Self::RetryAfter(Duration::from_secs(number()?.into())),
+            "rate" => Self::Rate(number()?),
             "slow" => Self::Slow(Duration::from_millis(number()?.into())),
             "redirect" => Self::Redirect,
             "never" => Self::Never,

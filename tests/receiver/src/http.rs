@@ -17,6 +17,8 @@ pub(crate) struct Request<'a> {
     pub(crate) id: &'a str,
     pub(crate) timestamp: &'a str,
     pub(crate) signatures: &'a str,
+    /// Who asks whether it may send.
+    pub(crate) origin: &'a str,
     pub(crate) body: &'a [u8],
 }
 
@@ -55,6 +57,7 @@ impl Input {
             id: "",
             timestamp: "",
             signatures: "",
+            origin: "",
             body: &whole[head..],
         };
         for header in parsed.headers {
@@ -63,6 +66,7 @@ impl Input {
                 name if name.eq_ignore_ascii_case("webhook-id") => request.id = value,
                 name if name.eq_ignore_ascii_case("webhook-timestamp") => request.timestamp = value,
                 name if name.eq_ignore_ascii_case("webhook-signature") => request.signatures = value,
+                name if name.eq_ignore_ascii_case("webhook-request-origin") => request.origin = value,
                 _ => {}
             }
         }

@@ -9,6 +9,7 @@
 //! | `/status/418/…` | this status |
 //! | `/fail/2/…` | 500 at the first two tries of each message, then 200 |
 //! | `/retry-after/3/…` | 429 with `Retry-After: 3` at the first request and for 3 s from then on, then 200 |
+//! | `/rate/100/…` | 200; its handshake allows 100 requests a minute, those of others any number |
 //! | `/slow/250/…` | 200 after 250 ms |
 //! | `/redirect/…` | 302 to `/crm/redirected` |
 //! | `/never/…` | no answer, and the connection stays open |

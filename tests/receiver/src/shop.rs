@@ -101,6 +101,7 @@ impl Shops {
                     return Answer::json(200, &self.stats(&format!("/{path}")));
                 }
             }
+            ("OPTIONS", path) => return handshake(path, request.origin),
             ("PUT", path) => {
                 if let Some(path) = path.strip_prefix("/secrets/") {
                     let secret = str::from_utf8(request.body).unwrap_or_default();
@@ -150,6 +151,18 @@ impl Shops {
     }
 }
 
+/// The answer to a handshake: whoever asks may send, but where every message is refused.
+fn handshake(path: &str, origin: &str) -> Answer {
+    match Behaviour::of(path) {
+        None => Answer::json(404, &"no behaviour of that name"),
+        Some(Behaviour::Status(status)) if !(200..300).contains(&status) => {
+            Answer::json(status, &"as it was asked for")
+        }
+        Some(Behaviour::Rate(rate)) => Answer::Agreed(origin.to_owned(), rate.to_string()),
+        Some(_) => Answer::Agreed(origin.to_owned(), "*".to_owned()),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a receiver lives in real time")]
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -179,7 +192,7 @@ fn decide(behaviour: Behaviour, id: &str, genuine: bool, tries: u32, open: Durat
         Behaviour::Status(status) => Answer::json(status, &"as it was asked for"),
         Behaviour::Fail(times) if tries <= times => Answer::json(500, &"broken"),
         Behaviour::RetryAfter(wait) if open < wait => Answer::Later(wait),
-        Behaviour::Fail(_) | Behaviour::RetryAfter(_) => taken(),
+        Behaviour::Fail(_) | Behaviour::RetryAfter(_) | Behaviour::Rate(_) => taken(),
         Behaviour::Slow(wait) => Answer::After(wait, Box::new(taken())),
         Behaviour::Redirect => Answer::Redirect("/crm/redirected"),
         Behaviour::Never => Answer::Never,

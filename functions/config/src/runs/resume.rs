@@ -12,7 +12,8 @@ use fanhook_core::{
 use fanhook_store::{
     chunks::Fenced,
     parts::{self, Part, PartState},
-    runs::{Run, Transition},
+    release::{self, Gate},
+    runs::{self, Run, Transition},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +21,7 @@ use utoipa::ToSchema;
 use super::{
     control::{ATTEMPTS, Changed, change, reopen, wake, wrong_state},
     find,
-    start::check_uploads,
+    start::{check_uploads, unproved},
     view,
     view::RunView,
 };
@@ -55,7 +56,7 @@ pub(crate) struct ResumeInput {
 #[utoipa::path(post, path = "/runs/{id}/resume", tag = "Runs", operation_id = "resume_run",
     params(("id" = RunId, Path)), request_body = Option<ResumeInput>, responses(
     (status = 200, description = "The run.", body = RunView),
-    (status = 409, description = "`wrong_state`, `audience_changed`, `not_uploaded`, `changed_meanwhile`."),
+    (status = 409, description = "`wrong_state`, `audience_changed`, `not_uploaded`, `unproved`, `changed_meanwhile`."),
 ))]
 pub(crate) async fn resume(
     Granted(marketer, mut run): Granted<Run>,
@@ -65,6 +66,10 @@ pub(crate) async fn resume(
         check_uploads(&marketer, &[input.upload], "upload").await?;
     }
     for attempt in 0..ATTEMPTS {
+        if run.state == RunState::Failed && !run.unproved.is_empty() && !prove(&marketer, &mut run).await? {
+            run = Granted::again(&marketer, run.id).await?;
+            continue;
+        }
         let opened = match run.state {
             RunState::Paused if input.is_some() => {
                 return Err(Problem::invalid(vec![Fault::new(
@@ -94,6 +99,18 @@ pub(crate) async fn resume(
         }
     }
     Err(Problem::busy())
+}
+
+/// What the webhook has proved since the run failed counts; false where somebody changed the run meanwhile.
+async fn prove(caller: &Caller, run: &mut Run) -> Result<bool> {
+    let pinned = runs::pinned(&*caller.ledger, run.id).await?.ok_or_else(Problem::not_found)?;
+    let lacking = unproved(caller, &pinned).await?;
+    run.unproved.retain(|proof| lacking.contains(proof));
+    let parts = parts::list(&*caller.ledger, run.id).await?;
+    if let Gate::Exceeded(failure) = release::gate(run, &parts) {
+        return Err(Problem::conflict("unproved", failure));
+    }
+    Ok(runs::set_unproved(&*caller.ledger, run, &run.unproved).await?)
 }
 
 /// The failed part that the caller has another file for.

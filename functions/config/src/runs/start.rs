@@ -11,13 +11,14 @@ use fanhook_core::{
     fault::Fault,
     id::{PushId, RunId, UploadId},
     push::Push,
-    run::{Closing, Pinned, RunState},
+    run::{Closing, Pinned, Proof, RunState},
     time::Millis,
     webhook::Webhook,
 };
 use fanhook_store::{
     endpoints, id_types,
     parts::Part,
+    proofs::{self, Proofs},
     runs::{self, Idempotency, MAX_PARTS, Run, Start},
     sources,
     uploads::Kind,
@@ -57,6 +58,9 @@ pub(crate) struct StartInput {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    /// The caller knows that the webhook's content never passed a test send.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    confirm_untested: bool,
 }
 
 /// Starts a run of a push, once for each idempotency key.
@@ -85,7 +89,9 @@ pub(crate) async fn start(
     let expires_at = input.check(&marketer).await?;
     let webhook = webhook(&marketer, &push).await?;
     let pinned = pin(&marketer, &push, &webhook, &input.uploads).await?;
-    let run = run(&marketer, &pinned, expires_at);
+    let mut unproved = unproved(&marketer, &pinned).await?;
+    unproved.retain(|proof| *proof != Proof::Test || !input.confirm_untested);
+    let run = Run { unproved, ..run(&marketer, &pinned, expires_at) };
     let due = run.created + marketer.settings.due_ahead;
     let numbers = (0..).zip(&input.uploads);
     let parts: Vec<Part> =
@@ -198,8 +204,9 @@ pub(crate) async fn fitting(caller: &Caller, push: &Push) -> Result<Webhook> {
 /// The push's webhook, which the push still fits, and whose endpoint says what it says.
 async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
     let webhook = fitting(caller, push).await?;
+    let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
     match endpoints::get(&*caller.ledger, webhook.id).await? {
-        Some(endpoint) if endpoint.settings == settings(&webhook, endpoint.settings.updated) => {
+        Some(endpoint) if endpoint.settings == settings(&webhook, &proofs, endpoint.settings.updated) => {
             if endpoint.parked {
                 let detail =
                     "the endpoint answered `410 Gone`; when it is back, save its webhook again to open it";
@@ -243,6 +250,12 @@ pub(crate) async fn pin(
     Ok(pinned)
 }
 
+/// What the webhook has not proved of what a run pinned.
+pub(super) async fn unproved(caller: &Caller, pinned: &Pinned) -> Result<Vec<Proof>> {
+    let proofs: Proofs = proofs::get(&*caller.config, &caller.workspace, pinned.webhook).await?;
+    Ok(proofs.lacking(&pinned.content))
+}
+
 fn run(caller: &Caller, pinned: &Pinned, expires_at: Millis) -> Run {
     let now = caller.now;
     // Nothing of a run that begins behind its expiry may be sent.
@@ -256,6 +269,7 @@ fn run(caller: &Caller, pinned: &Pinned, expires_at: Millis) -> Run {
         epoch: 0,
         created: now,
         expires_at: Some(expires_at),
+        unproved: Vec::new(),
         closing: expired.then_some(Closing::Expired),
         failure: None,
         ended: None,

@@ -6,7 +6,7 @@ use fanhook_core::{
     chunk::{self, Totals},
     id::{PushId, RunId, UploadId, WebhookId},
     outcome::{Outcome, Reason},
-    run::{Closing, RunState},
+    run::{Closing, Proof, RunState},
     time::Millis,
 };
 use fanhook_store::{
@@ -41,6 +41,9 @@ pub(crate) struct RunItem {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Time>,
+    /// What its webhook has not proved: nothing is sent before the audience is counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unproved: Vec<Proof>,
     /// Why it is closing, or was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     closing: Option<Closing>,
@@ -59,6 +62,7 @@ impl From<Run> for RunItem {
             created_at: Time(run.created),
             expires_at: run.expires_at.map(Time),
             ended_at: run.ended.map(Time),
+            unproved: run.unproved,
             closing: run.closing,
             failure: run.failure,
         }

@@ -1,7 +1,9 @@
 //! `…/preview` and `…/test`: one message made, or really sent, before a run is started: `deliver` does it, by the code that runs are sent by.
 //!
-//! Nothing is stored but that a test passed: a run of a webhook that never passed one may have few recipients only.
+//! Nothing is stored but that a test passed: a run of a webhook that never passed one may have few recipients only. So may one of an
+//! endpoint whose owner has not agreed ([`consent`]).
 
+pub(crate) mod consent;
 mod input;
 mod log;
 
@@ -14,6 +16,7 @@ use fanhook_core::{
     direct::{Answer, Message, Preview, Question, Tested},
     id::{PushId, WebhookId},
     push::Push,
+    time::Millis,
     webhook::Webhook,
 };
 use fanhook_store::proofs;
@@ -167,11 +170,7 @@ async fn test(
     headers: &HeaderMap,
 ) -> Result<Response> {
     let message = message(caller, webhook, push, sample).await?;
-    let (config, at) = (&*caller.config, caller.clock.now());
-    if !proofs::begin_test(config, &caller.workspace, webhook.id, at).await? {
-        let detail = "a webhook is tested once a second at most; try again";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail));
-    }
+    let (config, at) = (&*caller.config, begin(caller, webhook).await?);
     let tested = match caller.deliver.ask(&Question::Test(message)).await? {
         Answer::Test(tested) => *tested,
         other => return Err(unexpected(&other)),
@@ -184,18 +183,34 @@ async fn test(
     Ok(if wants_text(headers) { log::download(&view) } else { Json(view).into_response() })
 }
 
+/// Begins something that calls a webhook's endpoint, unless that has just been done; answers when.
+pub(crate) async fn begin(caller: &Caller, webhook: &Webhook) -> Result<Millis> {
+    let now = caller.clock.now();
+    if proofs::begin_test(&*caller.config, &caller.workspace, webhook.id, now).await? {
+        return Ok(now);
+    }
+    let detail = "a webhook is tested once a second at most; try again";
+    Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail))
+}
+
 /// The question's message: what a run of this push would pin if it started now.
-async fn message(caller: &Caller, webhook: &Webhook, push: &Push, sample: &Sample) -> Result<Box<Message>> {
+pub(crate) async fn message(
+    caller: &Caller,
+    webhook: &Webhook,
+    push: &Push,
+    sample: &Sample,
+) -> Result<Box<Message>> {
+    let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
     Ok(Box::new(Message {
         pinned: pin(caller, push, webhook, &[]).await?,
-        settings: settings(webhook, caller.now),
+        settings: settings(webhook, &proofs, caller.now),
         recipient: sample.line(),
         profile: sample.profile,
     }))
 }
 
 /// An answer that is none to what was asked.
-fn unexpected(answer: &Answer) -> Problem {
+pub(crate) fn unexpected(answer: &Answer) -> Problem {
     if *answer == (Answer::Unavailable {}) {
         return Problem::unavailable();
     }

@@ -1,7 +1,11 @@
 //! What of a webhook is true of its endpoint now, for all its runs: kept in the ledger, where workers read it.
 
 use fanhook_core::{id::WebhookId, run::EndpointSettings, time::Millis, webhook::Webhook};
-use fanhook_store::{endpoints, webhooks};
+use fanhook_store::{
+    endpoints,
+    proofs::{self, Proofs},
+    webhooks,
+};
 
 use crate::{access::Caller, problem::Result};
 
@@ -9,9 +13,10 @@ use crate::{access::Caller, problem::Result};
 const ATTEMPTS: usize = 10;
 
 /// A webhook's settings of now.
-pub(crate) fn settings(webhook: &Webhook, updated: Millis) -> EndpointSettings {
+pub(crate) fn settings(webhook: &Webhook, proofs: &Proofs, updated: Millis) -> EndpointSettings {
     EndpointSettings {
         requests_per_second: webhook.limits.requests_per_second,
+        allowed_per_minute: proofs.allowed_per_minute(&webhook.content),
         retry: webhook.retry,
         authentication: webhook.authentication.clone(),
         signing: webhook.signing.clone(),
@@ -20,8 +25,8 @@ pub(crate) fn settings(webhook: &Webhook, updated: Millis) -> EndpointSettings {
 }
 
 /// Writes a webhook's settings.
-pub(crate) async fn write(caller: &Caller, webhook: &Webhook) -> Result<()> {
-    endpoints::put(&*caller.ledger, webhook.id, &settings(webhook, caller.now)).await?;
+pub(crate) async fn write(caller: &Caller, webhook: &Webhook, proofs: &Proofs) -> Result<()> {
+    endpoints::put(&*caller.ledger, webhook.id, &settings(webhook, proofs, caller.now)).await?;
     Ok(())
 }
 
@@ -33,15 +38,16 @@ pub(crate) async fn settle(caller: &Caller, id: WebhookId) -> Result<()> {
     let mut written = None;
     for _ in 0..ATTEMPTS {
         let webhook = webhooks::get(&*caller.config, &caller.workspace, id).await?;
-        let version = webhook.as_ref().map(|webhook| webhook.version);
-        if written == Some(version) {
+        let proofs = proofs::get(&*caller.config, &caller.workspace, id).await?;
+        let newest = (webhook.as_ref().map(|webhook| webhook.version), proofs);
+        if written.as_ref() == Some(&newest) {
             return Ok(());
         }
         match &webhook {
-            Some(webhook) => write(caller, webhook).await?,
+            Some(webhook) => write(caller, webhook, &newest.1).await?,
             None => endpoints::delete(&*caller.ledger, id).await?,
         }
-        written = Some(version);
+        written = Some(newest);
     }
     // Whoever changed it last brings the endpoint to it.
     Ok(())

@@ -12,7 +12,9 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
-    grants, id_types, pushes,
+    grants, id_types,
+    proofs::Proofs,
+    pushes,
     webhooks::{self, Deleted, Saved},
 };
 use serde::Deserialize;
@@ -141,7 +143,7 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     let Signature { signing, generated } = signing::apply(&admin, id, input.signing.as_ref(), None).await?;
     let webhook = input.webhook(&admin, id, 1, Secured { authentication, signing });
     // The endpoint first: a webhook without one could not be called.
-    endpoint::write(&admin, &webhook).await?;
+    endpoint::write(&admin, &webhook, &Proofs::default()).await?;
     let view = WebhookView::new(&webhook, None);
     let entry = admin.entry(Action::Made, ("webhook", &id.to_string()), None, Some(&view));
     match webhooks::create(&*admin.config, &webhook, &entry).await? {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use fanhook_core::time::Millis;
 use serde_json::{Value, json};
 
+use crate::consent::shaken;
 use crate::trial::tested;
 use crate::world::{ADMIN, Answer, MARKETER, MEMBER, OTHER, Token, World, push, webhook};
 
@@ -21,7 +22,7 @@ enum May {
 use May::{Admins, Granted, Members};
 
 /// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
-const ROUTES: [(&str, &str, May); 36] = [
+const ROUTES: [(&str, &str, May); 39] = [
     ("get", "/id-types", Members),
     ("get", "/id-types/{code}", Members),
     ("put", "/id-types/{code}", Admins),
@@ -38,6 +39,9 @@ const ROUTES: [(&str, &str, May); 36] = [
     ("delete", "/webhooks/{id}", Admins),
     ("post", "/webhooks/{id}/preview", Members),
     ("post", "/webhooks/{id}/test", Admins),
+    ("post", "/webhooks/{id}/handshake", Admins),
+    ("get", "/webhooks/{id}/consent", Members),
+    ("post", "/webhooks/{id}/consent", Admins),
     ("get", "/webhooks/{id}/grants", Members),
     ("post", "/webhooks/{id}/grants", Admins),
     ("delete", "/webhooks/{id}/grants/{grant}", Admins),
@@ -108,6 +112,8 @@ impl Objects {
             self.world.answers(json!({"answer": "preview", "messages": []}));
         } else if path.ends_with("/test") {
             self.world.answers(tested(true));
+        } else if path.ends_with("/handshake") {
+            self.world.answers(shaken(true, None));
         }
         // Nothing is changed by this, and nothing is asked before who may change it.
         let method =
@@ -274,6 +280,7 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
     let unknown = |prefix: &str| format!("{prefix}_{}", "0".repeat(32));
     let (a, b) = (webhook("x"), push(&unknown("whk")));
     let start = json!({"uploads": [unknown("upl")]});
+    let statement = json!({"text": "ours"});
     let test = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}});
     let calls: Vec<(&str, String, String, Option<&Value>)> = vec![
         ("GET", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), None),
@@ -290,6 +297,24 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
             format!("/webhooks/{webhook_id}/test"),
             format!("/webhooks/{}/test", unknown("whk")),
             Some(&test),
+        ),
+        (
+            "POST",
+            format!("/webhooks/{webhook_id}/handshake"),
+            format!("/webhooks/{}/handshake", unknown("whk")),
+            None,
+        ),
+        (
+            "GET",
+            format!("/webhooks/{webhook_id}/consent"),
+            format!("/webhooks/{}/consent", unknown("whk")),
+            None,
+        ),
+        (
+            "POST",
+            format!("/webhooks/{webhook_id}/consent"),
+            format!("/webhooks/{}/consent", unknown("whk")),
+            Some(&statement),
         ),
         ("POST", format!("/pushes/{push_id}/preview"), format!("/pushes/{}/preview", unknown("psh")), None),
         ("POST", format!("/pushes/{push_id}/test"), format!("/pushes/{}/test", unknown("psh")), Some(&test)),

@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod authentication;
+mod consent;
 mod control;
 mod document;
 mod failures;

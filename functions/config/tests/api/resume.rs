@@ -2,7 +2,7 @@ use crate::{
     control::{force, part, work},
     world::{START, World},
 };
-use fanhook_core::run::RunState;
+use fanhook_core::run::{Proof, RunState};
 use fanhook_lambda::clock::{Clock, ManualClock};
 use fanhook_store::{
     memory::{MemoryQueue, MemoryTable},
@@ -14,7 +14,9 @@ use std::time::Duration;
 
 /// A run of two parts, the first of which failed at a commit point.
 async fn failed(world: &World) -> (String, String) {
-    let push = world.push(&world.webhook().await).await;
+    let webhook = world.webhook().await;
+    world.prove(&webhook).await;
+    let push = world.push(&webhook).await;
     let uploads = [world.audience().await, world.audience().await];
     let run = world.start(&push, "k", &[&uploads[0], &uploads[1]]).send().await.id();
     work(world, &run, 0, |part| {
@@ -132,4 +134,24 @@ async fn a_paused_run_takes_no_other_file() {
     let body = json!({"upload": world.audience().await});
     let refused = world.call("POST", format!("/runs/{run}/resume")).json(&body).send().await;
     assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["upload"]));
+}
+
+#[tokio::test]
+async fn a_run_that_failed_for_want_of_a_proof_goes_on_once_it_is_there() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let push = world.push(&webhook).await;
+    let id = world.start(&push, "k", &[&world.audience().await]).send().await.id();
+    work(&world, &id, 0, |part| part.commit = Commit { recipients: 101, ..Commit::default() }).await;
+    force(&world, &id, RunState::Failed).await;
+
+    let resume = async || world.call("POST", format!("/runs/{id}/resume")).send().await;
+    let refused = resume().await;
+    assert_eq!(refused.code(409), "unproved");
+    assert!(refused.body["detail"].as_str().unwrap().contains("101 or more recipients"));
+    assert_eq!(world.stored_run(&id).await.state, RunState::Failed);
+    world.pass_test(&webhook).await;
+    resume().await.ok(200);
+    let run = world.stored_run(&id).await;
+    assert_eq!((run.state, run.unproved), (RunState::Running, vec![Proof::Consent]));
 }

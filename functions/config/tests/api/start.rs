@@ -1,7 +1,7 @@
 use crate::world::{DAY, START, World, at_once};
 use fanhook_core::{
     id::RunId,
-    run::{Closing, RunState},
+    run::{Closing, Proof, RunState},
     time::Millis,
 };
 use fanhook_lambda::clock::ManualClock;
@@ -226,4 +226,28 @@ async fn a_run_on_a_parked_endpoint_is_refused_until_its_webhook_is_saved_again(
     let saved = crate::world::webhook("Coupons");
     world.call("PUT", format!("/webhooks/{webhook}")).json(&saved).send().await.ok(200);
     world.start(&push, "k", &[&upload]).send().await.ok(202);
+}
+
+#[tokio::test]
+async fn a_run_of_an_untested_webhook_says_so_unless_the_caller_knows() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let push = world.push(&webhook).await;
+    let upload = world.audience().await;
+    let start = async |key: &str, more: Value| {
+        let mut body = json!({"uploads": [upload]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.start(&push, key, &[]).json(&body).send().await.ok(202)
+    };
+    let run = start("a", json!({})).await;
+    assert_eq!(run["unproved"], json!(["test", "consent"]));
+    let stored = world.stored_run(run["id"].as_str().unwrap()).await;
+    assert_eq!(stored.unproved, [Proof::Test, Proof::Consent]);
+    let known = start("b", json!({"confirm_untested": true})).await;
+    assert_eq!(known["unproved"], json!(["consent"]));
+    world.pass_test(&webhook).await;
+    assert_eq!(start("c", json!({})).await["unproved"], json!(["consent"]));
+    let statement = json!({"text": "it is ours"});
+    world.call("POST", format!("/webhooks/{webhook}/consent")).json(&statement).send().await.ok(201);
+    assert_eq!(start("d", json!({})).await["unproved"], Value::Null);
 }

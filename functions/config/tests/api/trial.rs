@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fanhook_core::run::Proof;
 use fanhook_store::proofs;
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ impl World {
         let (workspace, id) = ("acme".parse().unwrap(), webhook.parse().unwrap());
         let content =
             fanhook_store::webhooks::get(&*self.config, &workspace, id).await.unwrap().unwrap().content;
-        proofs::get(&*self.config, &workspace, id).await.unwrap().is_tested(&content)
+        !proofs::get(&*self.config, &workspace, id).await.unwrap().lacking(&content).contains(&Proof::Test)
     }
 }
 

@@ -279,6 +279,22 @@ impl World {
         self.start(&push, "k", &[&self.audience().await]).send().await.id()
     }
 
+    /// A test send through a webhook passes.
+    pub(crate) async fn pass_test(&self, webhook: &str) {
+        *self.deliver.answer.lock().unwrap() = Some(json!({
+            "answer": "test", "passed": true, "verdict": {"outcome": "delivered", "reason": "delivered", "tried_again": false},
+        }));
+        let input = json!({"id": {"type": "MOBILE", "value": "1"}, "values": {"coupon": "B10"}});
+        self.call("POST", format!("/webhooks/{webhook}/test")).json(&input).send().await.ok(200);
+    }
+
+    /// Runs of a webhook may be as large as they like.
+    pub(crate) async fn prove(&self, webhook: &str) {
+        self.pass_test(webhook).await;
+        let statement = json!({"text": "it is ours"});
+        self.call("POST", format!("/webhooks/{webhook}/consent")).json(&statement).send().await.ok(201);
+    }
+
     pub(crate) async fn stored_run(&self, id: &str) -> Run {
         let id: RunId = id.parse().unwrap();
         runs::get(&*self.ledger, id).await.unwrap().unwrap()

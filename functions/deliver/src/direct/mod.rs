@@ -1,5 +1,6 @@
-//! What `deliver` is asked directly: one message, previewed or sent as a test, by the code that a run is sent by.
+//! What `deliver` is asked directly: one message, previewed or sent as a test, by the code that a run is sent by; and handshakes.
 
+mod handshake;
 mod hint;
 mod show;
 
@@ -38,6 +39,7 @@ pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> Stor
     let answered = match question {
         Question::Preview(message) => preview(ports, &message).await,
         Question::Test(message) => test(ports, &message, deadline).await,
+        Question::Handshake(handshake) => handshake::shake(ports, &handshake, deadline).await,
     };
     let (answered, end) = match answered {
         Err(error @ StoreError::Unavailable { .. }) => {
@@ -63,14 +65,12 @@ async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
 }
 
 async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answer> {
-    let deadline = message.pinned.content.deadline().min(LONGEST);
     // A test has one ID, and so one message.
     let prepared = match make(ports, message).await?.into_iter().next().unwrap_or(Err(Reason::NoId)) {
         Ok(prepared) => prepared,
         Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
     };
-    let left = end.since(ports.clock.now() + ANSWERING);
-    let watched = ports.http.watch(&prepared.request, deadline.min(left)).await;
+    let watched = ports.http.watch(&prepared.request, time_left(ports, message, end)).await;
     let ended = match &watched.exchange {
         Exchange::Ended(ended) => ended,
         Exchange::OurFault(fault) => {
@@ -89,6 +89,12 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
         times: Some(watched.times),
         failure,
     })))
+}
+
+/// The deadline of a request: the webhook's, but so that there is time for the answer.
+fn time_left(ports: &Ports, message: &Message, end: Millis) -> Duration {
+    let left = end.since(ports.clock.now() + ANSWERING);
+    message.pinned.content.deadline().min(LONGEST).min(left)
 }
 
 /// The messages that a user gets, as a run makes them at the first try; or why there is none.

@@ -9,7 +9,7 @@ mod send;
 
 use std::time::Duration;
 
-use fanhook_core::{chunk::State, outcome::Reason, run::EndpointSettings, time::Millis};
+use fanhook_core::{chunk::State, outcome::Reason, rate::Rate, run::EndpointSettings, time::Millis};
 use fanhook_lambda::telemetry::chain;
 use fanhook_store::{StoreResult, chunks::Chunk, endpoints::Endpoint, runs::Run};
 use tokio::sync::watch;
@@ -44,7 +44,7 @@ pub(crate) struct Worker<'a> {
     deadline: Duration,
     last_start: Millis,
     /// Tokens taken, and at which rate.
-    pace: Option<(u32, Pace)>,
+    pace: Option<(Rate, Pace)>,
     stop: Option<Stop>,
     /// The earliest next try.
     next: Option<Millis>,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fanhook_core::{chunk::State, outcome::Reason, retry, time::Millis};
+use fanhook_core::{chunk::State, outcome::Reason, rate::Rate, retry, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::caught};
 use fanhook_store::{
     chunks::{self, Fenced},
@@ -177,15 +177,15 @@ impl Worker<'_> {
         }
     }
 
-    fn rate(&self) -> Option<u32> {
-        self.endpoint.as_ref().and_then(|endpoint| endpoint.settings.requests_per_second)
+    fn rate(&self) -> Option<Rate> {
+        self.endpoint.as_ref().and_then(|endpoint| endpoint.settings.rate())
     }
 
     /// Takes tokens of the endpoint, no more than can be used in this pass.
     async fn take_tokens(&mut self, wanted: u32) {
         let Some(rate) = self.rate() else { return };
         let (ports, now) = (self.invocation.ports, self.invocation.ports.clock.now());
-        let usable = self.last_start.since(now).as_secs().saturating_add(1).saturating_mul(u64::from(rate));
+        let usable = rate.within(self.last_start.since(now)).saturating_add(1);
         let wanted = wanted.min(u32::try_from(usable).unwrap_or(u32::MAX));
         let webhook = self.job.pinned.webhook;
         match endpoints::take(&*ports.ledger, webhook, rate, wanted, now, self.last_start).await {

@@ -134,6 +134,21 @@ async fn the_rate_of_an_endpoint_holds_across_chunks_and_invocations() {
 }
 
 #[tokio::test]
+async fn less_than_one_request_a_second_is_kept_to_as_well() {
+    let setup = Setup { chunks: vec![20, 20], rate: Some(50), allowed: Some(30), ..Setup::default() };
+    let world = World::new(setup).await;
+    let took = world.drive().await;
+    world.assert_all(Reason::Delivered).await;
+    assert!(took >= Duration::from_secs(78) && took <= Duration::from_secs(400), "{took:?}");
+    let mut times: Vec<u64> = world.endpoint.seen().iter().map(|seen| seen.at.0).collect();
+    times.sort_unstable();
+    for (at, first) in times.iter().enumerate() {
+        let within = times[at..].iter().take_while(|time| **time < first + 60_000).count();
+        assert!(within <= 31, "{within} requests within a minute");
+    }
+}
+
+#[tokio::test]
 async fn a_new_rate_and_a_new_secret_count_from_the_next_reading() {
     let world = World::new(Setup { chunks: vec![500; 2], rate: Some(50), ..Setup::default() }).await;
     let change = async {
@@ -141,6 +156,7 @@ async fn a_new_rate_and_a_new_secret_count_from_the_next_reading() {
         let endpoint = endpoints::get(&*world.ledger, world.webhook).await.unwrap().unwrap();
         let settings = EndpointSettings {
             requests_per_second: None,
+            allowed_per_minute: None,
             authentication: fanhook_core::webhook::Authentication::default(),
             signing: fanhook_core::webhook::Signing::None {},
             ..endpoint.settings

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use deliver::{Event, answer};
 use fanhook_core::{
-    direct::{Answer, MASKED, Message, Preview, Question, ShownHeader, ShownRequest, Tested},
+    direct::{
+        Answer, Handshake, MASKED, Message, Preview, Question, Shaken, ShownHeader, ShownRequest, Tested,
+    },
     outcome::{Outcome, Reason},
     push::IdPolicy,
     retry::Attempt,
@@ -41,6 +43,64 @@ impl World {
         let question = Question::Test(self.message(recipient).await);
         let Answer::Test(tested) = self.ask(question).await else { panic!() };
         *tested
+    }
+}
+
+impl World {
+    async fn shake(&self, per_minute: Option<u64>) -> Shaken {
+        let message = *self.message(&line(0)).await;
+        let handshake = Handshake { message, origin: "api.example.com".to_owned(), per_minute };
+        let Answer::Handshake(shaken) = self.ask(Question::Handshake(Box::new(handshake))).await else {
+            panic!()
+        };
+        *shaken
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_asks_the_address_and_sends_nothing_else() {
+    let world = World::new(secured()).await;
+    world.endpoint.answer(Reply::Headers(
+        200,
+        vec![("webhook-allowed-origin", "API.example.com"), ("webhook-allowed-rate", "100")],
+    ));
+    let shaken = world.shake(Some(3_000)).await;
+    assert_eq!((shaken.allowed, shaken.per_minute, shaken.failure), (true, Some(100), None));
+    let seen = world.endpoint.seen()[0].clone();
+    let request = shaken.request.unwrap();
+    assert_eq!((request.method.as_str(), &request.url), ("OPTIONS", &seen.url));
+    assert_eq!((seen.body.as_str(), seen.headers.len()), ("", 3));
+    assert!(seen.header("user-agent").is_some());
+    assert_eq!(seen.header("webhook-request-origin"), Some("api.example.com"));
+    assert_eq!(seen.header("webhook-request-rate"), Some("3000"));
+}
+
+#[tokio::test]
+async fn an_endpoint_agrees_only_by_naming_who_asks() {
+    let origin = |value| ("webhook-allowed-origin", value);
+    let rate = |value| ("webhook-allowed-rate", value);
+    let table = [
+        (Reply::Headers(200, vec![origin("*")]), Ok(None)),
+        (Reply::Headers(204, vec![origin("*"), rate("*")]), Ok(None)),
+        (Reply::Headers(200, vec![origin("api.example.com"), rate(" 30 ")]), Ok(Some(30))),
+        (Reply::Headers(200, vec![origin("*"), rate("99999999999")]), Ok(Some(u32::MAX))),
+        (Reply::Headers(200, vec![]), Err("no `WebHook-Allowed-Origin`")),
+        (Reply::Headers(200, vec![origin("other.example.com")]), Err("somebody else")),
+        (Reply::Headers(405, vec![origin("*")]), Err("status 405")),
+        (Reply::Headers(302, vec![origin("*")]), Err("status 302")),
+        (Reply::Headers(200, vec![origin("*"), rate("0")]), Err("neither")),
+        (Reply::Headers(200, vec![origin("*"), rate("fast")]), Err("neither")),
+        (Reply::Attempt(Attempt::Tls), Err("TLS")),
+    ];
+    for (reply, wanted) in table {
+        let world = World::new(secured()).await;
+        world.endpoint.answer(reply.clone());
+        let shaken = world.shake(None).await;
+        assert_eq!(shaken.allowed, wanted.is_ok(), "{reply:?}");
+        match wanted {
+            Ok(rate) => assert_eq!(shaken.per_minute, rate, "{reply:?}"),
+            Err(part) => assert!(shaken.failure.unwrap().detail.contains(part), "{reply:?}"),
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Status(u16),
     RetryAfter(u16, String),
     Body(u16, String),
+    /// Headers that a watched request sees.
+    Headers(u16, Vec<(&'static str, &'static str)>),
     Attempt(Attempt),
     OurFault,
     Panic,
@@ -111,7 +113,9 @@ impl Http for Endpoint {
         let headers = shared.chain(request.own.iter().map(|(name, value)| (name, value)));
         let headers: Vec<_> =
             headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-        let webhook_id = headers.iter().find(|(name, _)| name == "webhook-id").unwrap().1.clone();
+        // A handshake has none.
+        let webhook_id = headers.iter().find(|(name, _)| name == "webhook-id");
+        let webhook_id = webhook_id.map(|(_, value)| value.clone()).unwrap_or_default();
         let seen = Seen {
             at: self.clock.now(),
             webhook_id,
@@ -135,7 +139,7 @@ impl Http for Endpoint {
         }
         let answered = |status| Ended::without_answer(Attempt::Answered { status });
         Exchange::Ended(match reply {
-            Reply::Status(status) => answered(status),
+            Reply::Status(status) | Reply::Headers(status, _) => answered(status),
             Reply::RetryAfter(status, value) => Ended { retry_after: Some(value), ..answered(status) },
             Reply::Body(status, body) => Ended { answer: body.into_bytes(), ..answered(status) },
             Reply::Attempt(attempt) => Ended::without_answer(attempt),
@@ -146,9 +150,17 @@ impl Http for Endpoint {
 
     async fn watch(&self, request: &Request, deadline: Duration) -> Watched {
         let exchange = self.send(request, deadline).await;
+        let mut headers = HeaderMap::new();
+        if let Some(seen) = self.seen().last().cloned()
+            && let Reply::Headers(_, pairs) = (self.script.lock().unwrap())(&seen, 0).1
+        {
+            for (name, value) in pairs {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
         let answer = match &exchange {
             Exchange::Ended(Ended { attempt: Attempt::Answered { status }, answer, .. }) => {
-                Some((StatusCode::from_u16(*status).unwrap(), HeaderMap::new(), answer.clone()))
+                Some((StatusCode::from_u16(*status).unwrap(), headers, answer.clone()))
             }
             _ => None,
         };

@@ -108,6 +108,8 @@ pub(crate) struct Setup {
     pub(crate) url: &'static str,
     pub(crate) give_up_after: u64,
     pub(crate) rate: Option<u32>,
+    /// Requests a minute that the endpoint allows.
+    pub(crate) allowed: Option<u32>,
     pub(crate) expires_at: Option<Millis>,
     pub(crate) deadline_seconds: u32,
     pub(crate) signed: bool,
@@ -123,6 +125,7 @@ impl Default for Setup {
             url: "https://crm.example/coupons",
             give_up_after: 24 * 60 * 60,
             rate: None,
+            allowed: None,
             expires_at: None,
             deadline_seconds: 10,
             signed: true,
@@ -194,6 +197,7 @@ impl World {
         let authentication = (setup.authentication)(key);
         let settings = EndpointSettings {
             requests_per_second: setup.rate,
+            allowed_per_minute: setup.allowed,
             retry: RetryPolicy { give_up_after_seconds: setup.give_up_after },
             authentication,
             signing,
@@ -247,6 +251,7 @@ impl World {
             epoch: 0,
             created: START,
             expires_at: setup.expires_at,
+            unproved: Vec::new(),
             closing: None,
             failure: None,
             ended: None,

@@ -4,5 +4,6 @@
 mod crash;
 mod failures;
 mod files;
+mod gate;
 mod runs;
 mod world;

@@ -121,6 +121,7 @@ impl World {
             epoch: 0,
             created: START,
             expires_at: None,
+            unproved: Vec::new(),
             closing: None,
             failure: None,
             ended: None,

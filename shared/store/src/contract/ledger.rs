@@ -8,6 +8,7 @@ use fanhook_core::{
     identity::IdType,
     outcome::Reason,
     push::{IdPolicy, PushContent, SendForm},
+    rate::Rate,
     run::{Closing, EndpointSettings, Pinned, RunState},
     time::Millis,
     webhook::{Body, Content, Method, RetryPolicy, Signing},
@@ -18,7 +19,7 @@ use crate::{
     chunks::{self, Chunk, Claim, Fenced, Purpose},
     counters,
     due::{self, Due, Subject},
-    endpoints::{self, Taken},
+    endpoints::{self, Block, Taken},
     item::keyed,
     keys,
     parts::{self, Part, PartClaim, PartState},
@@ -271,6 +272,7 @@ fn run() -> Run {
         epoch: 1,
         created: NOW,
         expires_at: None,
+        unproved: Vec::new(),
         closing: None,
         failure: None,
         ended: None,
@@ -428,6 +430,7 @@ async fn endpoint(table: &dyn Table, requests_per_second: Option<u32>) -> Webhoo
     let webhook = WebhookId::new(Uuid::new_v4());
     let settings = EndpointSettings {
         requests_per_second,
+        allowed_per_minute: None,
         retry: RetryPolicy::default(),
         authentication: fanhook_core::webhook::Authentication::default(),
         signing: Signing::None {},
@@ -440,7 +443,7 @@ async fn endpoint(table: &dyn Table, requests_per_second: Option<u32>) -> Webhoo
 async fn blocks_of_tokens_never_overlap(table: &dyn Table) {
     let webhook = endpoint(table, Some(100)).await;
     let latest = NOW + 10 * SECOND;
-    let takes = (0..8).map(|_| endpoints::take(table, webhook, 100, 50, NOW, latest));
+    let takes = (0..8).map(|_| endpoints::take(table, webhook, Rate::per_second(100), 50, NOW, latest));
     let mut starts: Vec<u64> = futures_util::future::join_all(takes)
         .await
         .into_iter()
@@ -456,12 +459,20 @@ async fn blocks_of_tokens_never_overlap(table: &dyn Table) {
     let expected: Vec<u64> = (0..8).map(|n| NOW.0 + n * 500).collect();
     assert_eq!(starts, expected);
     // At most five seconds' worth at once, and none that would begin too late.
-    let Taken::Block(block) = done(endpoints::take(table, webhook, 100, 9999, NOW, latest).await) else {
+    let Taken::Block(block) =
+        done(endpoints::take(table, webhook, Rate::per_second(100), 9999, NOW, latest).await)
+    else {
         panic!("there is room")
     };
     assert_eq!((block.from, block.tokens), (NOW + 4 * SECOND, 500));
-    let none = done(endpoints::take(table, webhook, 100, 1, NOW, NOW + 5 * SECOND).await);
+    let none = done(endpoints::take(table, webhook, Rate::per_second(100), 1, NOW, NOW + 5 * SECOND).await);
     assert_eq!(none, Taken::Later(NOW + 9 * SECOND));
+    // Less than one a second.
+    let slow = endpoint(table, None).await;
+    for from in [NOW, NOW + 4 * SECOND] {
+        let block = done(endpoints::take(table, slow, Rate::per_minute(30), 9, NOW, latest).await);
+        assert_eq!(block, Taken::Block(Block { from, step: 2 * SECOND, tokens: 2 }));
+    }
 }
 
 async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
@@ -475,6 +486,7 @@ async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
     // A change of the webhook opens it again.
     let settings = EndpointSettings {
         requests_per_second: None,
+        allowed_per_minute: None,
         retry: RetryPolicy::default(),
         authentication: fanhook_core::webhook::Authentication::default(),
         signing: Signing::None {},

@@ -14,6 +14,7 @@ use fanhook_tests::{
     api::{Api, Run},
     crowd::{Crowd, SOURCES},
 };
+use reqwest::Method;
 use serde_json::json;
 use stack::{Options, Project, Seen, Stack, tools, until};
 
@@ -68,15 +69,20 @@ async fn demo() -> Result<()> {
     crm.trust(&path, &webhook.secret).await?;
     let push = api.push(&format!("Autumn coupons {tag}"), &webhook.id).await?;
 
+    say("5  The CRM is asked whether it agrees, and gets one message as a test");
+    handshake(&api, &webhook.id).await?;
+    test_send(&api, &push).await?;
+    let before = crm.stats(&path).await?;
+
     say(
-        "5  The run: each user gets one message, or the reason why not. The CRM is busy for one in twenty at first",
+        "6  The run: each user gets one message, or the reason why not. The CRM is busy for one in twenty at first",
     );
     let start = Instant::now();
-    let run = api.start(&push, &upload).await?;
+    let run = start_run(&api, &push, &upload).await?;
     let run = follow(&api, &run).await?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let seen = crm.stats(&path).await?;
+    let seen = crm.stats(&path).await?.since(&before);
     show::table(&run, &seen, seconds);
     show::next(&stack, &api, STACK, WORKSPACE, &run, &push);
     let outcome = Outcome::new(USERS, &run, &seen, seconds);
@@ -146,6 +152,43 @@ async fn import(api: &Api<'_>, upload: &str, source: &str) -> Result<()> {
     .await?;
     done(&format!("   {source}: {stored} stored in {:.1} s", start.elapsed().as_secs_f64()));
     Ok(())
+}
+
+/// The handshake: without it, a run has at most 1,000 recipients.
+async fn handshake(api: &Api<'_>, webhook: &str) -> Result<()> {
+    let shaken = api.post(&format!("/webhooks/{webhook}/handshake"), &json!({})).await?;
+    show::handshake(&shaken);
+    if shaken["allowed"] != true {
+        bail!("the CRM does not agree: {}", shaken["failure"]);
+    }
+    Ok(())
+}
+
+/// A test send that passes: without it, a run has at most 100 recipients. The CRM is busy for one message in twenty.
+async fn test_send(api: &Api<'_>, push: &str) -> Result<()> {
+    let path = format!("/pushes/{push}/test");
+    let id = json!({"type": "MOBILE", "value": "+4915112345678"});
+    let input = json!({"id": id, "variables": {"name": "Ann", "city": "Ulm"}});
+    until("a test send to pass", Duration::from_secs(30), async || {
+        // One a second.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let log = api.call(Method::POST, &path, &[("accept", "text/plain")], Some(&input)).await?;
+        let text = log.success(&path)?.as_str().unwrap_or_default().to_owned();
+        if text.contains("(delivered)") {
+            show::log(&text);
+            return Ok(Seen::Yes(()));
+        }
+        Ok(Seen::NotYet(text))
+    })
+    .await
+}
+
+/// Starts the run: its webhook has passed a test, and its endpoint agrees.
+async fn start_run(api: &Api<'_>, push: &str, upload: &str) -> Result<String> {
+    let (path, body) = (format!("/pushes/{push}/runs"), json!({"uploads": [upload]}));
+    let answer = api.call(Method::POST, &path, &[("idempotency-key", upload)], Some(&body)).await?;
+    let run = answer.success("the start of the run")?;
+    Ok(run["id"].as_str().context("a run without an identifier")?.to_owned())
 }
 
 /// Shows how far a run is, until it is over.

@@ -26,6 +26,18 @@ pub(crate) struct Stats {
     pub(crate) bad_signatures: u64,
 }
 
+impl Stats {
+    /// What it has seen since.
+    pub(crate) fn since(self, before: &Self) -> Self {
+        Self {
+            received: self.received - before.received,
+            unique: self.unique - before.unique,
+            duplicates: self.duplicates - before.duplicates,
+            bad_signatures: self.bad_signatures - before.bad_signatures,
+        }
+    }
+}
+
 /// The CRM, as it is spoken to by HTTP.
 pub(crate) struct Crm {
     http: Client,

@@ -7,6 +7,7 @@ use std::{
 
 use fanhook_tests::api::{Api, Run};
 use serde::Serialize;
+use serde_json::Value;
 use stack::Stack;
 
 use crate::receiver::Stats;
@@ -76,6 +77,27 @@ impl Outcome {
         }
         faults
     }
+}
+
+/// A handshake: what was asked, and what was answered.
+pub(crate) fn handshake(shaken: &Value) {
+    let line = |mark: char, header: &Value| {
+        let part = |name: &str| header[name].as_str().unwrap_or_default().to_owned();
+        say(&format!("   {mark} {}: {}", part("name"), part("value")));
+    };
+    let (request, answer) = (&shaken["request"], &shaken["answer"]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    say(&format!("   > {} {}", text(&request["method"]), text(&request["url"])));
+    request["headers"].as_array().into_iter().flatten().for_each(|header| line('>', header));
+    say(&format!("   < {}", answer["status"]));
+    answer["headers"].as_array().into_iter().flatten().for_each(|header| line('<', header));
+    say("");
+}
+
+/// The log of a test send.
+pub(crate) fn log(text: &str) {
+    text.lines().for_each(|line| say(format!("   {line}").trim_end()));
+    say("");
 }
 
 /// The outcomes, for people.

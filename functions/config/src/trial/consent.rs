@@ -1,0 +1,196 @@
+//! `/webhooks/{id}/handshake` and `/webhooks/{id}/consent`: whether an endpoint's owner agrees to be sent to.
+
+use axum::{Json, http::StatusCode, response::IntoResponse};
+use fanhook_core::{
+    direct::{self, Answer, Question, Shaken},
+    fault::Fault,
+    id::WebhookId,
+    rate::Rate,
+    webhook::Webhook,
+};
+use fanhook_store::proofs::{self, Handshake, Statement};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{begin, input::WebhookPreview, message, unexpected};
+use crate::{
+    access::{Admin, Caller, Id, Member},
+    audit::Action,
+    input::Input,
+    output::Time,
+    problem::{Problem, Result},
+    webhooks::{self, settle},
+};
+
+/// Longest statement, in characters.
+const MAX_STATEMENT: usize = 1000;
+
+/// What is known of an endpoint's consent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Consent)]
+#[schema(example = json!({
+    "origin": "https://crm.example.com", "agreed": true,
+    "handshake": {"origin": "https://crm.example.com", "at": "2027-01-15T08:00:00.000Z", "requests_per_minute": 100},
+}))]
+pub(crate) struct ConsentView {
+    /// Scheme, host and port of the webhook's URL as it is now.
+    origin: String,
+    /// Whether its owner has agreed: runs of more than 1,000 recipients need it.
+    agreed: bool,
+    /// The last handshake that the endpoint agreed to; it counts for its own origin only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<HandshakeView>,
+    /// The last statement of an administrator; it counts for its own origin only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<StatementView>,
+}
+
+/// A handshake that an endpoint agreed to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConsentHandshake)]
+struct HandshakeView {
+    /// What it holds for.
+    origin: String,
+    /// When.
+    at: Time,
+    /// Requests a minute that are allowed: it caps the webhook's limit; none where any number is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<u32>,
+}
+
+impl From<Handshake> for HandshakeView {
+    fn from(handshake: Handshake) -> Self {
+        let Handshake { origin, per_minute, at } = handshake;
+        Self { origin, at: Time(at), requests_per_minute: per_minute }
+    }
+}
+
+/// An administrator's statement.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConsentStatement)]
+struct StatementView {
+    /// What it holds for.
+    origin: String,
+    /// When.
+    at: Time,
+    /// Subject of the administrator's token.
+    by: String,
+    /// What was stated.
+    text: String,
+}
+
+impl From<Statement> for StatementView {
+    fn from(statement: Statement) -> Self {
+        let Statement { origin, by, text, at } = statement;
+        Self { origin, at: Time(at), by, text }
+    }
+}
+
+/// An administrator's statement that the endpoint's owner agrees.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"text": "Our own CRM; agreed with its team on 2027-01-15."}))]
+pub(crate) struct StatementInput {
+    /// Why the owner is known to agree.
+    #[schema(min_length = 1, max_length = 1000)]
+    text: String,
+}
+
+/// A handshake and what it came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Handshake)]
+#[schema(example = json!({
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "at": "2027-01-15T08:00:00.000Z", "allowed": true, "per_minute": 100,
+    "request": {
+        "method": "OPTIONS", "url": "https://crm.example.com/coupons", "body": "",
+        "headers": [{"name": "webhook-request-origin", "value": "api.example.com"}],
+    },
+    "answer": {"status": 200, "headers": [{"name": "webhook-allowed-rate", "value": "100"}], "body": ""},
+    "times": {"total_us": 122_300},
+}))]
+pub(crate) struct ShakenView {
+    /// The webhook whose endpoint was asked.
+    webhook: WebhookId,
+    /// When.
+    at: Time,
+    #[serde(flatten)]
+    shaken: Shaken,
+}
+
+/// Reads what is known of the consent of a webhook's endpoint.
+#[utoipa::path(get, path = "/webhooks/{id}/consent", tag = "Webhooks", operation_id = "read_consent", params(("id" = WebhookId, Path)), responses(
+    (status = 200, description = "What is known.", body = ConsentView),
+))]
+pub(crate) async fn read(member: Member, Id(id): Id<WebhookId>) -> Result<Json<ConsentView>> {
+    let webhook = webhooks::find(&member, id).await?;
+    view(&member, &webhook).await.map(Json)
+}
+
+/// Asks a webhook's endpoint whether it agrees to be sent to.
+#[utoipa::path(post, path = "/webhooks/{id}/handshake", tag = "Webhooks", operation_id = "shake_hands", params(("id" = WebhookId, Path)), responses(
+    (status = 200, description = "What it came to, allowed or not.", body = ShakenView),
+    (status = 409, description = "`too_large`."),
+    (status = 429, description = "`too_many_tests`."),
+    (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
+))]
+pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Json<ShakenView>> {
+    let webhook = webhooks::find(&admin, id).await?;
+    let (push, sample) = WebhookPreview::default().read(&admin, &webhook).await?;
+    let question = direct::Handshake {
+        message: *message(&admin, &webhook, &push, &sample).await?,
+        origin: admin.host().to_owned(),
+        per_minute: webhook.limits.requests_per_second.map(|limit| Rate::per_second(limit).a_minute()),
+    };
+    let at = begin(&admin, &webhook).await?;
+    let shaken = match admin.deliver.ask(&Question::Handshake(Box::new(question))).await? {
+        Answer::Handshake(shaken) => *shaken,
+        other => return Err(unexpected(&other)),
+    };
+    if shaken.allowed {
+        let handshake = Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at };
+        let view = HandshakeView::from(handshake.clone());
+        admin.record(Action::Consented, ("webhook", &id.to_string()), Some(&view)).await?;
+        proofs::shaken(&*admin.config, &admin.workspace, id, &handshake).await?;
+        // The allowed rate holds from now on.
+        settle(&admin, id).await?;
+    }
+    Ok(Json(ShakenView { webhook: id, at: Time(at), shaken }))
+}
+
+/// States that the owner of a webhook's endpoint agrees.
+#[utoipa::path(post, path = "/webhooks/{id}/consent", tag = "Webhooks", operation_id = "state_consent", params(("id" = WebhookId, Path)),
+    request_body = StatementInput, responses((status = 201, description = "It was noted.", body = ConsentView)))]
+pub(crate) async fn state(
+    admin: Admin,
+    Id(id): Id<WebhookId>,
+    Input(input): Input<StatementInput>,
+) -> Result<impl IntoResponse> {
+    let webhook = webhooks::find(&admin, id).await?;
+    let length = input.text.chars().count();
+    if !(1..=MAX_STATEMENT).contains(&length) || input.text.trim().is_empty() {
+        let detail = format!("a statement has 1 to {MAX_STATEMENT} characters, and is not blank");
+        return Err(Problem::invalid(vec![Fault::new("text", detail)]));
+    }
+    let by = admin.person.clone();
+    let statement = Statement { origin: origin(&webhook)?, by, text: input.text, at: admin.now };
+    let view = StatementView::from(statement.clone());
+    admin.record(Action::Consented, ("webhook", &id.to_string()), Some(&view)).await?;
+    proofs::stated(&*admin.config, &admin.workspace, id, &statement).await?;
+    Ok((StatusCode::CREATED, Json(self::view(&admin, &webhook).await?)))
+}
+
+async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
+    let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
+    let agreed = !proofs.lacking(&webhook.content).contains(&fanhook_core::run::Proof::Consent);
+    Ok(ConsentView {
+        origin: origin(webhook)?,
+        agreed,
+        handshake: proofs.handshake.map(HandshakeView::from),
+        statement: proofs.statement.map(StatementView::from),
+    })
+}
+
+/// What a consent is bound to.
+fn origin(webhook: &Webhook) -> Result<String> {
+    webhook.content.origin().ok_or_else(Problem::internal)
+}

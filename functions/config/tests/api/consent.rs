@@ -1,0 +1,113 @@
+//! Whether an endpoint's owner agrees.
+
+use std::time::Duration;
+
+use fanhook_store::endpoints;
+use serde_json::{Value, json};
+
+use crate::world::{MEMBER, World, webhook};
+
+pub(crate) fn shaken(allowed: bool, per_minute: Option<u32>) -> Value {
+    let mut shaken = json!({"answer": "handshake", "allowed": allowed});
+    if let Some(rate) = per_minute {
+        shaken["per_minute"] = json!(rate);
+    }
+    if !allowed {
+        shaken["failure"] = json!({"detail": "it answered 404", "hint": "let it answer 200"});
+    }
+    shaken
+}
+
+impl World {
+    async fn shake(&self, webhook: &str, answer: Value) -> Value {
+        *self.deliver.answer.lock().unwrap() = Some(answer);
+        self.clock.advance(Duration::from_secs(1));
+        self.call("POST", format!("/webhooks/{webhook}/handshake")).send().await.ok(200)
+    }
+
+    async fn consent(&self, webhook: &str) -> Value {
+        self.call("GET", format!("/webhooks/{webhook}/consent")).by(MEMBER).send().await.ok(200)
+    }
+
+    async fn allowed(&self, webhook: &str) -> Option<u32> {
+        let endpoint = endpoints::get(&*self.ledger, webhook.parse().unwrap()).await.unwrap().unwrap();
+        endpoint.settings.allowed_per_minute
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_asks_as_the_api_and_its_rate_holds_from_then_on() {
+    let world = World::new();
+    let id = world.webhook().await;
+    assert_eq!(world.consent(&id).await, json!({"origin": "https://crm.example.com", "agreed": false}));
+    let refused = world.shake(&id, shaken(false, None)).await;
+    assert_eq!(
+        (&refused["allowed"], &refused["failure"]["hint"]),
+        (&json!(false), &json!("let it answer 200"))
+    );
+    assert_eq!(world.consent(&id).await["agreed"], false);
+
+    let agreed = world.shake(&id, shaken(true, Some(100))).await;
+    assert_eq!(
+        (&agreed["allowed"], &agreed["per_minute"], &agreed["webhook"]),
+        (&json!(true), &json!(100), &json!(id))
+    );
+    let question = world.deliver.questions.lock().unwrap().last().unwrap().clone();
+    assert_eq!((&question["direct"], &question["origin"]), (&json!("handshake"), &json!("api.example.com")));
+    // The webhook's limit is 50 a second.
+    assert_eq!(question["per_minute"], 3000);
+    let known = world.consent(&id).await;
+    assert_eq!(known["agreed"], true);
+    assert_eq!(known["handshake"]["requests_per_minute"], 100);
+    assert_eq!(world.allowed(&id).await, Some(100));
+}
+
+#[tokio::test]
+async fn another_origin_needs_another_consent_and_another_path_does_not() {
+    let world = World::new();
+    let id = world.webhook().await;
+    world.shake(&id, shaken(true, Some(100))).await;
+    let path = format!("/webhooks/{id}");
+    let mut changed = webhook("Coupons");
+    changed["content"]["url"] = json!("https://CRM.example.com:443/other/{id}");
+    world.call("PUT", &path).json(&changed).send().await.ok(200);
+    assert_eq!(
+        (world.consent(&id).await["agreed"].clone(), world.allowed(&id).await),
+        (json!(true), Some(100))
+    );
+    for url in ["https://crm.example.com:8443/{id}", "https://crm.example.org/{id}"] {
+        changed["content"]["url"] = json!(url);
+        world.call("PUT", &path).json(&changed).send().await.ok(200);
+        assert_eq!(
+            (world.consent(&id).await["agreed"].clone(), world.allowed(&id).await),
+            (json!(false), None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_statement_tells_who_made_it_and_does_not_lift_the_endpoints_own_rate() {
+    let world = World::new();
+    let id = world.webhook().await;
+    world.shake(&id, shaken(true, Some(30))).await;
+    let path = format!("/webhooks/{id}/consent");
+    let stated = world.call("POST", &path).json(&json!({"text": "agreed by mail"})).send().await.ok(201);
+    let statement = &stated["statement"];
+    assert_eq!((&statement["by"], &statement["text"]), (&json!("admin"), &json!("agreed by mail")));
+    assert_eq!(statement["origin"], "https://crm.example.com");
+    assert_eq!(world.allowed(&id).await, Some(30));
+    for text in ["", "  ", &"x".repeat(1001)] {
+        let refused = world.call("POST", &path).json(&json!({"text": text})).send().await;
+        assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["text"]));
+    }
+    world.call("POST", &path).json(&json!({"text": "x".repeat(1000)})).send().await.ok(201);
+}
+
+#[tokio::test]
+async fn a_handshake_comes_once_a_second_at_most() {
+    let world = World::new();
+    let id = world.webhook().await;
+    world.shake(&id, shaken(true, None)).await;
+    let again = world.call("POST", format!("/webhooks/{id}/handshake")).send().await;
+    assert_eq!(again.code(429), "too_many_tests");
+}
