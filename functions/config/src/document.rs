@@ -30,6 +30,7 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
     components(schemas(Details)),
     tags(
         (name = "Webhooks", description = "The configuration of endpoints, by administrators."),
+        (name = "Parameter sources", description = "Constants and interfaces that parameters of type `call` take their values from."),
         (name = "Pushes", description = "What is sent to whom through a webhook, by marketers."),
         (name = "Runs", description = "Executions of pushes: started, looked at, controlled."),
         (name = "Uploads", description = "Files of audiences and profiles."),

@@ -12,6 +12,7 @@ mod id_types;
 mod input;
 mod observe;
 mod output;
+mod parameter_sources;
 mod precondition;
 mod problem;
 mod profiles;
@@ -89,6 +90,8 @@ fn routes() -> OpenApiRouter<Arc<Ports>> {
         .routes(routes!(trial::test_webhook))
         .routes(routes!(trial::consent::handshake))
         .routes(routes!(trial::consent::read, trial::consent::state))
+        .routes(routes!(parameter_sources::list, parameter_sources::create))
+        .routes(routes!(parameter_sources::read, parameter_sources::replace, parameter_sources::delete))
         .routes(routes!(pushes::list, pushes::create))
         .routes(routes!(pushes::read, pushes::replace, pushes::delete))
         .routes(routes!(trial::preview_push))

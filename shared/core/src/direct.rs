@@ -1,4 +1,5 @@
-//! What `deliver` is asked directly, outside any run, and what it answers: previews, test sends and handshakes.
+//! What `deliver` is asked directly, outside any run, and what it answers: previews, test sends, handshakes and
+//! the values of interfaces.
 //!
 //! `config` opens no connection and decrypts nothing, so it asks `deliver` by a synchronous invocation. A question carries all that a run
 //! would pin, and is answered by the code that a run is sent by.
@@ -7,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    id::{ParameterSourceId, WorkspaceId},
     outcome::{Outcome, Reason},
+    parameter_source::Interface,
     run::{EndpointSettings, Pinned},
 };
 
@@ -21,6 +24,8 @@ pub enum Question {
     Test(Box<Message>),
     /// Does the endpoint agree to be sent to?
     Handshake(Box<Handshake>),
+    /// Which value does this interface give?
+    Fetch(Box<Fetch>),
 }
 
 impl Question {
@@ -30,6 +35,7 @@ impl Question {
             Self::Preview(_) => "preview",
             Self::Test(_) => "test",
             Self::Handshake(_) => "handshake",
+            Self::Fetch(_) => "fetch",
         }
     }
 }
@@ -60,9 +66,21 @@ pub struct Handshake {
     pub per_minute: Option<u64>,
 }
 
-/// The answer to a question.
+/// An interface that is asked for a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// The workspace that owns it.
+    pub workspace: WorkspaceId,
+    /// Its parameter source.
+    pub source: ParameterSourceId,
+    /// How it is asked.
+    pub interface: Interface,
+}
+
+/// The answer to a question; its tag is a field that no answer has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "direct", rename_all = "snake_case")]
 pub enum Answer {
     /// To [`Question::Preview`].
     Preview {
@@ -73,6 +91,16 @@ pub enum Answer {
     Test(Box<Tested>),
     /// To [`Question::Handshake`].
     Handshake(Box<Shaken>),
+    /// To [`Question::Fetch`].
+    Value {
+        /// The value.
+        value: String,
+    },
+    /// To [`Question::Fetch`], where there is none.
+    NoValue {
+        /// Why.
+        failure: Failure,
+    },
     /// It could not be answered, by a fault of ours that passes.
     Unavailable {},
 }
@@ -234,4 +262,51 @@ pub struct Failure {
     pub detail: String,
     /// What to do about it.
     pub hint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_with_all_that_it_may_say_is_read_as_it_was_written() {
+        let request = ShownRequest {
+            method: "POST".to_owned(),
+            url: String::new(),
+            headers: Vec::new(),
+            body: String::new(),
+        };
+        let answer = ShownAnswer { status: 200, headers: Vec::new(), body: "ok".to_owned() };
+        let failure = Failure { phase: Some(Phase::Body), detail: String::new(), hint: String::new() };
+        let verdict = Verdict::last(Reason::Delivered);
+        let (request, answer, times) = (Some(request), Some(answer), Some(Times::default()));
+        let tested = Tested {
+            passed: true,
+            verdict,
+            request: request.clone(),
+            answer: answer.clone(),
+            times,
+            failure: Some(failure.clone()),
+        };
+        let shaken = Shaken {
+            allowed: true,
+            per_minute: Some(1),
+            request: request.clone(),
+            answer,
+            times,
+            failure: Some(failure.clone()),
+        };
+        let answers = [
+            Answer::Preview { messages: vec![Preview { request, verdict: Some(verdict) }] },
+            Answer::Test(Box::new(tested)),
+            Answer::Handshake(Box::new(shaken)),
+            Answer::Value { value: "x".to_owned() },
+            Answer::NoValue { failure },
+            Answer::Unavailable {},
+        ];
+        for answer in answers {
+            let json = serde_json::to_string(&answer).unwrap();
+            assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), answer, "{json}");
+        }
+    }
 }

@@ -99,6 +99,11 @@ prefixed_id!(
     "run_"
 );
 prefixed_id!(
+    /// A parameter source.
+    ParameterSourceId,
+    "prs_"
+);
+prefixed_id!(
     /// An uploaded file.
     UploadId,
     "upl_"

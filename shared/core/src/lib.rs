@@ -10,6 +10,7 @@ pub mod fault;
 pub mod id;
 pub mod identity;
 pub mod outcome;
+pub mod parameter_source;
 pub mod push;
 pub mod rate;
 pub mod recipient;

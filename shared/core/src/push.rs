@@ -28,7 +28,7 @@ pub struct Push {
 }
 
 /// The part of a push that a run pins: what is sent to whom.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PushContent {
     /// ID types to send, the first that a user has; one, or a waterfall.

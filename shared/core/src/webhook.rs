@@ -4,17 +4,18 @@ mod check;
 mod header;
 mod port;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use check::check_name;
 pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
+pub(crate) use header::check_header;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    id::{IdTypeCode, Name, WebhookId, WorkspaceId},
+    id::{IdTypeCode, Name, ParameterSourceId, WebhookId, WorkspaceId},
     template::origin,
 };
 
@@ -107,6 +108,11 @@ impl Content {
     /// Scheme, host and port of every request, as in `https://crm.example.com`; none where the URL has none.
     pub fn origin(&self) -> Option<String> {
         origin(&self.url).map(|url| url.origin().ascii_serialization())
+    }
+
+    /// The parameter sources that parameters name, each once.
+    pub fn sources(&self) -> BTreeSet<ParameterSourceId> {
+        self.parameters.iter().filter_map(|parameter| parameter.source).collect()
     }
 
     /// Deadline of a whole request, its answer's body included.
@@ -206,6 +212,9 @@ pub struct Parameter {
     /// Type of its value.
     #[serde(rename = "type")]
     pub kind: ParameterType,
+    /// Where a value of type `call` is taken from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ParameterSourceId>,
     /// A required parameter that ends up blank gives the outcome `empty_value`.
     #[serde(default)]
     pub required: bool,
@@ -223,6 +232,8 @@ pub enum ParameterType {
     Text,
     /// `YYYY-MM-DD` or RFC 3339.
     Date,
+    /// Taken from a parameter source when a run starts.
+    Call,
 }
 
 /// How a request says who calls. Its secret is stored as KMS ciphertext, base64; encryption context: workspace, webhook, field.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Most bytes of an answer's body that are read.
-const ANSWER: usize = 16 * 1024;
+pub(crate) const ANSWER: usize = 16 * 1024;
 /// Bytes of an answer that are kept, for an excerpt of its beginning.
 const KEPT: usize = 4 * 1024;
 /// Idle connections are dropped before most receivers drop them.

@@ -15,10 +15,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::exchange::Exchange;
-
-/// Bytes of a watched answer's body that are kept.
-const KEPT: usize = 4 * 1024;
+use crate::{client::ANSWER, exchange::Exchange};
 
 /// What was seen of an exchange over a connection of its own.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ pub struct Watched {
     pub times: Times,
     /// The phase that it had come to when it ended.
     pub phase: Phase,
-    /// Head and beginning of the body (4 KiB) of the answer, where one came.
+    /// Head of the answer, where one came, and as much of its body as is read (16 KiB).
     pub answer: Option<(StatusCode, HeaderMap, Vec<u8>)>,
     /// What went wrong, in the words of whoever found it; nothing of the request is in them.
     pub fault: Option<String>,
@@ -82,7 +79,7 @@ impl Watch {
     pub(crate) fn read(&self, data: &[u8]) {
         let (mut noted, _) = self.note();
         if let Some((_, _, body)) = &mut noted.answer {
-            body.extend_from_slice(&data[..data.len().min(KEPT - body.len())]);
+            body.extend_from_slice(&data[..data.len().min(ANSWER - body.len())]);
         }
     }
 

@@ -381,8 +381,9 @@ async fn a_watched_request_tells_the_answer_and_the_time_of_each_phase_of_a_conn
                 return;
             }
             sleep(Duration::from_millis(100));
-            let body = "x".repeat(5_000);
-            write!(stream, "HTTP/1.1 201 Made\r\nx-coupon: a\r\ncontent-length: 5000\r\n\r\n{body}").unwrap();
+            let body = "x".repeat(20_000);
+            write!(stream, "HTTP/1.1 201 Made\r\nx-coupon: a\r\ncontent-length: 20000\r\n\r\n{body}")
+                .unwrap();
         }
     });
     let client = endpoint.client();
@@ -395,7 +396,7 @@ async fn a_watched_request_tells_the_answer_and_the_time_of_each_phase_of_a_conn
         let (status, headers, body) = seen.answer.unwrap();
         assert_eq!(
             (status.as_u16(), &headers["x-coupon"], body.len()),
-            (201, &HeaderValue::from_static("a"), 4096)
+            (201, &HeaderValue::from_static("a"), 16_384)
         );
         let times = seen.times;
         assert_eq!((times.dns_us, times.tls_us, seen.phase), (None, None, Phase::Body));

@@ -2,7 +2,7 @@
 
 use fanhook_core::{
     chunk::{ChunkId, Part},
-    id::{PushId, Qaid, RunId, UploadId, WebhookId, WorkspaceId},
+    id::{ParameterSourceId, PushId, Qaid, RunId, UploadId, WebhookId, WorkspaceId},
 };
 
 use crate::ports::Key;
@@ -115,6 +115,8 @@ pub fn webhook_version(of: &WorkspaceId, webhook: WebhookId, version: u32) -> Ke
 
 /// Beginning of the sort keys of a workspace's webhooks.
 pub(crate) const WEBHOOKS: &str = "webhook#";
+/// Beginning of the sort keys of a workspace's parameter sources.
+pub(crate) const PARAMETER_SOURCES: &str = "parameter-source#";
 /// Beginning of the sort keys of a workspace's pushes.
 pub(crate) const PUSHES: &str = "push#";
 
@@ -136,6 +138,11 @@ pub fn audit(of: &WorkspaceId, object: &str, entry: &str) -> Key {
 /// Partition of the changes that one person made, by the SHA-256 of the person's subject in hex.
 pub fn audit_by(of: &WorkspaceId, person: &str) -> String {
     format!("audit-by#{of}#{person}")
+}
+
+/// A parameter source.
+pub fn parameter_source(of: &WorkspaceId, source: ParameterSourceId) -> Key {
+    key(workspace(of), format!("{PARAMETER_SOURCES}{source}"))
 }
 
 /// A name that is taken in a workspace, by the SHA-256 of it in hex; `kind` as in `webhook`.

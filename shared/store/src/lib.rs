@@ -21,6 +21,7 @@ pub mod files;
 pub mod grants;
 pub mod id_types;
 pub mod outcomes;
+pub mod parameter_sources;
 pub mod parts;
 pub mod profiles;
 pub mod proofs;

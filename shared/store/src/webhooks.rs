@@ -1,5 +1,6 @@
 //! Webhooks, by workspace, with all their versions; a name is taken by an item of its own.
 //!
+//! Each write also counts the uses of the parameter sources that the webhook names ([`parameter_sources`]).
 //! A webhook's item counts the pushes that use it (`uses`), in the transactions that make, move and delete pushes: so a
 //! webhook that is used can't be deleted, whatever happens at once.
 
@@ -13,7 +14,7 @@ use crate::{
     StoreError, StoreResult,
     audit::{self, Entry},
     item::{Attributes, from_json, json, keyed, number, text},
-    keys,
+    keys, parameter_sources,
     ports::{Change, Condition, Item, Key, Query, Table, Transaction, Update, Write},
 };
 
@@ -30,6 +31,8 @@ pub enum Saved {
     Changed,
     /// It is gone.
     Unknown,
+    /// A parameter source that it names is gone.
+    SourceGone,
 }
 
 /// What deleting a webhook gives.
@@ -55,11 +58,18 @@ pub async fn create(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> Sto
         (Write::Put(version(webhook)?), None),
         (Write::Put(name(webhook)), Some(Condition::Absent)),
     ];
+    let others = writes.len();
+    let sources = webhook.content.sources();
+    writes.extend(sources.iter().map(|&source| parameter_sources::used(&webhook.workspace, source, 1)));
+    let sources = others..writes.len();
     writes.extend(audit::writes(&webhook.workspace, audit)?);
     match config.transact(writes).await? {
         Transaction::Done => Ok(Saved::Done),
         // A transaction whose answer was lost meets its own webhook.
         Transaction::Failed(failed) if failed.iter().any(|(index, _)| *index == 0) => Ok(Saved::Done),
+        Transaction::Failed(failed) if failed.iter().any(|(index, _)| sources.contains(index)) => {
+            Ok(Saved::SourceGone)
+        }
         Transaction::Failed(_) => Ok(Saved::NameTaken),
     }
 }
@@ -75,9 +85,16 @@ pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook, audit: &E
         writes.push((Write::Put(name(new)), Some(Condition::Absent)));
         writes.push((Write::Delete(name_key(old)), None));
     }
+    let others = writes.len();
+    let (had, has) = (old.content.sources(), new.content.sources());
+    writes.extend(has.difference(&had).map(|&source| parameter_sources::used(&new.workspace, source, 1)));
+    let sources = others..writes.len();
+    writes.extend(had.difference(&has).map(|&source| parameter_sources::used(&new.workspace, source, -1)));
     writes.extend(audit::writes(&new.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
+    let gone = failed.iter().any(|(index, _)| sources.contains(index));
     Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
+        None if gone => Saved::SourceGone,
         Some((_, None)) => Saved::Unknown,
         // A transaction whose answer was lost meets its own version.
         Some((_, Some(item))) if item.get("json") == Some(&stored) => Saved::Done,
@@ -94,9 +111,11 @@ pub async fn delete(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> Sto
         (Write::Delete(key(webhook)), Some(Condition::All(vec![unchanged, unused]))),
         (Write::Delete(name_key(webhook)), None),
     ];
+    let sources = webhook.content.sources();
+    writes.extend(sources.iter().map(|&source| parameter_sources::used(&webhook.workspace, source, -1)));
     writes.extend(audit::writes(&webhook.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Deleted::Done) };
-    Ok(match failed.into_iter().find_map(|(_, item)| item) {
+    Ok(match failed.into_iter().find(|(index, _)| *index == 0).and_then(|(_, item)| item) {
         None => Deleted::Unknown,
         Some(item) if item.maybe_number("uses")?.unwrap_or(0) > 0 => Deleted::InUse,
         Some(_) => Deleted::Changed,

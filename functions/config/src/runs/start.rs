@@ -34,6 +34,7 @@ use crate::{
     access::{Caller, Granted, Id, Marketer},
     audit::Action,
     input::Input,
+    parameter_sources::calls::{self, Calls},
     problem::{Problem, Result},
     pushes, uploads,
     webhooks::{settings, settle},
@@ -72,7 +73,7 @@ pub(crate) struct StartInput {
     request_body = StartInput, responses(
     (status = 200, description = "The run that was started with this key before.", body = RunView),
     (status = 202, description = "The run was started.", body = RunView),
-    (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `too_large`."),
+    (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `parameter_source_failed`, `too_large`."),
 ))]
 pub(crate) async fn start(
     marketer: Marketer,
@@ -88,7 +89,8 @@ pub(crate) async fn start(
     let push: Push = Granted::again(&marketer, id).await?;
     let expires_at = input.check(&marketer).await?;
     let webhook = webhook(&marketer, &push).await?;
-    let pinned = pin(&marketer, &push, &webhook, &input.uploads).await?;
+    let calls = calls::take(&marketer, &webhook).await?;
+    let pinned = pin(&marketer, &push, &webhook, &input.uploads, calls).await?;
     let mut unproved = unproved(&marketer, &pinned).await?;
     unproved.retain(|proof| *proof != Proof::Test || !input.confirm_untested);
     let run = Run { unproved, ..run(&marketer, &pinned, expires_at) };
@@ -225,10 +227,13 @@ pub(crate) async fn pin(
     push: &Push,
     webhook: &Webhook,
     uploads: &[UploadId],
+    calls: Calls,
 ) -> Result<Pinned> {
     let id = RunId::new(caller.random.uuid7(caller.now));
     let mut id_types = id_types::get(&*caller.config, &caller.workspace).await?.types;
     id_types.retain(|id_type| id_type.enabled);
+    let mut push_content = push.content.clone();
+    push_content.values.extend(calls);
     let pinned = Pinned {
         run: id,
         origin: id,
@@ -238,7 +243,7 @@ pub(crate) async fn pin(
         webhook: webhook.id,
         webhook_version: webhook.version,
         content: webhook.content.clone(),
-        push_content: push.content.clone(),
+        push_content,
         id_types,
         sources: sources::get(&*caller.config, &caller.workspace).await?,
         uploads: uploads.to_vec(),

@@ -18,6 +18,7 @@ use crate::{
     audit::Action,
     input::Input,
     output::Time,
+    parameter_sources::calls::names,
     problem::{Problem, Result},
     webhooks::{self, settle},
 };
@@ -137,7 +138,8 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
     let webhook = webhooks::find(&admin, id).await?;
     let (push, sample) = WebhookPreview::default().read(&admin, &webhook).await?;
     let question = direct::Handshake {
-        message: *message(&admin, &webhook, &push, &sample).await?,
+        // No interface is asked for what is not sent.
+        message: *message(&admin, &webhook, &push, &sample, names(&webhook)).await?,
         origin: admin.host().to_owned(),
         per_minute: webhook.limits.requests_per_second.map(|limit| Rate::per_second(limit).a_minute()),
     };

@@ -141,6 +141,7 @@ impl WebhookPreview {
         let mut faults = check_id(id.as_ref(), qaid.as_ref());
         let code = id.as_ref().map(|id| &id.id_type).or(webhook.id_types.first());
         let parameters = webhook.content.parameters.iter();
+        let parameters = parameters.filter(|parameter| parameter.kind != ParameterType::Call);
         let values = values.unwrap_or_else(|| {
             parameters.map(|parameter| (parameter.name.clone(), sample(parameter))).collect()
         });
@@ -281,7 +282,7 @@ fn ids(
 /// A value that a parameter takes.
 fn sample(parameter: &Parameter) -> String {
     match parameter.kind {
-        ParameterType::Character | ParameterType::Text => parameter.name.as_str(),
+        ParameterType::Character | ParameterType::Text | ParameterType::Call => parameter.name.as_str(),
         ParameterType::Numeric => "1",
         ParameterType::Date => "2027-01-15",
     }

@@ -28,6 +28,7 @@ use crate::{
     access::{Admin, Caller, Granted, Id, Member},
     input::{Input, Optional},
     output::Time,
+    parameter_sources::calls::{self, Calls},
     problem::{Problem, Result},
     pushes,
     runs::start::{fitting, pin},
@@ -71,7 +72,8 @@ pub(crate) struct TestView {
 #[utoipa::path(post, path = "/webhooks/{id}/preview", tag = "Webhooks", operation_id = "preview_webhook",
     params(("id" = WebhookId, Path)), request_body = Option<WebhookPreview>, responses(
     (status = 200, description = "The request; nothing was sent.", body = PreviewView),
-    (status = 409, description = "`too_large`."),
+    (status = 409, description = "`parameter_source_failed`, `too_large`."),
+    (status = 429, description = "`too_many_tests`."),
 ))]
 pub(crate) async fn preview_webhook(
     member: Member,
@@ -92,7 +94,8 @@ pub(crate) async fn preview_webhook(
 #[utoipa::path(post, path = "/pushes/{id}/preview", tag = "Pushes", operation_id = "preview_push",
     params(("id" = PushId, Path)), request_body = Option<PushPreview>, responses(
     (status = 200, description = "One request, under policy `all` one for each ID; nothing was sent.", body = PreviewView),
-    (status = 409, description = "`push_outdated`, `too_large`."),
+    (status = 409, description = "`push_outdated`, `parameter_source_failed`, `too_large`."),
+    (status = 429, description = "`too_many_tests`."),
 ))]
 pub(crate) async fn preview_push(
     member: Member,
@@ -115,7 +118,7 @@ pub(crate) async fn preview_push(
     params(("id" = WebhookId, Path)), request_body = WebhookTest, responses(
     (status = 200, description = "What it came to, passed or not; with `Accept: text/plain` as a log.",
         content((TestView = "application/json"), (String = "text/plain"))),
-    (status = 409, description = "`too_large`."),
+    (status = 409, description = "`parameter_source_failed`, `too_large`."),
     (status = 429, description = "`too_many_tests`."),
     (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
 ))]
@@ -135,7 +138,7 @@ pub(crate) async fn test_webhook(
     params(("id" = PushId, Path)), request_body = PushTest, responses(
     (status = 200, description = "What it came to, passed or not; with `Accept: text/plain` as a log.",
         content((TestView = "application/json"), (String = "text/plain"))),
-    (status = 409, description = "`push_outdated`, `too_large`."),
+    (status = 409, description = "`push_outdated`, `parameter_source_failed`, `too_large`."),
     (status = 429, description = "`too_many_tests`."),
     (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
 ))]
@@ -155,7 +158,12 @@ async fn preview(
     push: &Push,
     sample: &Sample,
 ) -> Result<Json<PreviewView>> {
-    let message = message(caller, webhook, push, sample).await?;
+    // A source may be an interface, which is called.
+    if !webhook.content.sources().is_empty() {
+        begin(caller, webhook).await?;
+    }
+    let calls = calls::take(caller, webhook).await?;
+    let message = message(caller, webhook, push, sample, calls).await?;
     match caller.deliver.ask(&Question::Preview(message)).await? {
         Answer::Preview { messages } => Ok(Json(PreviewView { messages })),
         other => Err(unexpected(&other)),
@@ -169,8 +177,9 @@ async fn test(
     sample: &Sample,
     headers: &HeaderMap,
 ) -> Result<Response> {
-    let message = message(caller, webhook, push, sample).await?;
     let (config, at) = (&*caller.config, begin(caller, webhook).await?);
+    let calls = calls::take(caller, webhook).await?;
+    let message = message(caller, webhook, push, sample, calls).await?;
     let tested = match caller.deliver.ask(&Question::Test(message)).await? {
         Answer::Test(tested) => *tested,
         other => return Err(unexpected(&other)),
@@ -199,10 +208,11 @@ pub(crate) async fn message(
     webhook: &Webhook,
     push: &Push,
     sample: &Sample,
+    calls: Calls,
 ) -> Result<Box<Message>> {
     let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
     Ok(Box::new(Message {
-        pinned: pin(caller, push, webhook, &[]).await?,
+        pinned: pin(caller, push, webhook, &[], calls).await?,
         settings: settings(webhook, &proofs, caller.now),
         recipient: sample.line(),
         profile: sample.profile,

@@ -34,6 +34,7 @@ use crate::{
     id_types::check_enabled,
     input::Input,
     output::{Page, PageQuery},
+    parameter_sources::calls,
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
 };
@@ -113,6 +114,7 @@ impl WebhookInput {
         let mut faults = caller.with_rules(|rules| webhook.check(rules));
         let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
         faults.extend(check_enabled(&webhook.id_types, &types));
+        faults.extend(calls::check(caller, &webhook).await?);
         faults.extend(self.authentication.as_ref().and_then(|input| input.check(old)));
         faults.extend(self.signing.as_ref().and_then(SigningInput::check));
         if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > MAX_STORED {
@@ -151,6 +153,10 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
         Saved::NameTaken | Saved::Changed | Saved::Unknown => {
             endpoint::settle(&admin, id).await?;
             Err(name_taken())
+        }
+        Saved::SourceGone => {
+            endpoint::settle(&admin, id).await?;
+            Err(Problem::invalid(calls::check(&admin, &webhook).await?))
         }
     }
 }
@@ -212,6 +218,7 @@ pub(crate) async fn replace(
             }
             Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),
+            Saved::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
             Saved::Changed => {
                 old = find(&admin, id).await?;
                 if_match.check(Some(&Tag::version(old.version)))?;

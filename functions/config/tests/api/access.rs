@@ -22,7 +22,7 @@ enum May {
 use May::{Admins, Granted, Members};
 
 /// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
-const ROUTES: [(&str, &str, May); 39] = [
+const ROUTES: [(&str, &str, May); 44] = [
     ("get", "/id-types", Members),
     ("get", "/id-types/{code}", Members),
     ("put", "/id-types/{code}", Admins),
@@ -45,6 +45,11 @@ const ROUTES: [(&str, &str, May); 39] = [
     ("get", "/webhooks/{id}/grants", Members),
     ("post", "/webhooks/{id}/grants", Admins),
     ("delete", "/webhooks/{id}/grants/{grant}", Admins),
+    ("get", "/parameter-sources", Members),
+    ("post", "/parameter-sources", Admins),
+    ("get", "/parameter-sources/{id}", Members),
+    ("put", "/parameter-sources/{id}", Admins),
+    ("delete", "/parameter-sources/{id}", Admins),
     ("get", "/pushes", Members),
     ("post", "/pushes", Granted),
     ("get", "/pushes/{id}", Members),
@@ -109,7 +114,7 @@ impl Objects {
             _ => json!({}),
         };
         if path.ends_with("/preview") {
-            self.world.answers(json!({"answer": "preview", "messages": []}));
+            self.world.answers(json!({"direct": "preview", "messages": []}));
         } else if path.ends_with("/test") {
             self.world.answers(tested(true));
         } else if path.ends_with("/handshake") {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::world::{MEMBER, World, webhook};
 
 pub(crate) fn shaken(allowed: bool, per_minute: Option<u32>) -> Value {
-    let mut shaken = json!({"answer": "handshake", "allowed": allowed});
+    let mut shaken = json!({"direct": "handshake", "allowed": allowed});
     if let Some(rate) = per_minute {
         shaken["per_minute"] = json!(rate);
     }

@@ -11,12 +11,13 @@ use crate::world::{Answer, MEMBER, World, push, webhook};
 pub(crate) fn tested(passed: bool) -> Value {
     let failure = json!({"detail": "the receiver answered with status 503", "hint": "look into its log"});
     let mut tested = json!({
-        "answer": "test", "passed": passed,
+        "direct": "test", "passed": passed,
         "verdict": {"outcome": "exhausted", "reason": "exhausted_status", "tried_again": true},
         "request": {
             "method": "POST", "url": "https://crm.example.com/coupons/x", "body": "{\n}",
             "headers": [{"name": "webhook-signature", "value": "[masked]"}],
         },
+        "answer": {"status": 503, "headers": [{"name": "x-a", "value": "b"}], "body": "busy"},
         "times": {"connect_us": 1234, "first_byte_us": 50, "total_us": 2_000_001},
     });
     if passed {
@@ -38,7 +39,7 @@ impl World {
     }
 
     async fn preview(&self, path: &str, input: &Value) -> Answer {
-        self.answers(json!({"answer": "preview", "messages": []}));
+        self.answers(json!({"direct": "preview", "messages": []}));
         self.call("POST", format!("{path}/preview")).json(input).send().await
     }
 
@@ -102,7 +103,7 @@ async fn what_is_left_out_of_a_preview_is_made_up() {
     let webhook = world.webhook().await;
     let push = world.push(&webhook).await;
     for path in [format!("/webhooks/{webhook}"), format!("/pushes/{push}")] {
-        world.answers(json!({"answer": "preview", "messages": []}));
+        world.answers(json!({"direct": "preview", "messages": []}));
         let answer = world.call("POST", format!("{path}/preview")).by(MEMBER).send().await;
         assert_eq!(answer.ok(200), json!({"messages": []}));
         let question = world.question();
@@ -221,6 +222,11 @@ async fn a_test_is_a_log_for_those_who_want_text() {
         > {
         > }
 
+        < 503
+        < x-a: b
+        <
+        < busy
+
         DNS               -
         connect           1.234 ms
         TLS               -
@@ -236,7 +242,7 @@ async fn a_deliver_that_fails_is_our_fault() {
     let id = world.webhook().await;
     let preview = async || world.call("POST", format!("/webhooks/{id}/preview")).send().await;
     assert_eq!(preview().await.code(500), "internal");
-    world.answers(json!({"answer": "unavailable"}));
+    world.answers(json!({"direct": "unavailable"}));
     assert_eq!(preview().await.code(503), "unavailable");
     world.answers(tested(true));
     assert_eq!(preview().await.code(500), "internal");

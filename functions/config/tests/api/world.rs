@@ -282,7 +282,7 @@ impl World {
     /// A test send through a webhook passes.
     pub(crate) async fn pass_test(&self, webhook: &str) {
         *self.deliver.answer.lock().unwrap() = Some(json!({
-            "answer": "test", "passed": true, "verdict": {"outcome": "delivered", "reason": "delivered", "tried_again": false},
+            "direct": "test", "passed": true, "verdict": {"outcome": "delivered", "reason": "delivered", "tried_again": false},
         }));
         let input = json!({"id": {"type": "MOBILE", "value": "1"}, "values": {"coupon": "B10"}});
         self.call("POST", format!("/webhooks/{webhook}/test")).json(&input).send().await.ok(200);

@@ -40,7 +40,7 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
         own,
         body: Bytes::new(),
     };
-    let watched = ports.http.watch(&request, time_left(ports, message, end)).await;
+    let watched = ports.http.watch(&request, time_left(ports, &message.pinned.content, end)).await;
     let attempt = match &watched.exchange {
         Exchange::Ended(ended) => ended.attempt,
         Exchange::OurFault(fault) => {

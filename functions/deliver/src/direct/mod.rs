@@ -1,5 +1,7 @@
-//! What `deliver` is asked directly: one message, previewed or sent as a test, by the code that a run is sent by; and handshakes.
+//! What `deliver` is asked directly: one message, previewed or sent as a test, by the code that a run is sent by; handshakes,
+//! and the values of interfaces.
 
+mod fetch;
 mod handshake;
 mod hint;
 mod show;
@@ -13,6 +15,7 @@ use fanhook_core::{
     push::IdPolicy,
     recipient, retry,
     time::Millis,
+    webhook::Content,
 };
 use fanhook_lambda::telemetry::chain;
 use fanhook_outbound::{Ended, Exchange};
@@ -39,6 +42,7 @@ pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> Stor
     let answered = match question {
         Question::Preview(message) => preview(ports, &message).await,
         Question::Test(message) => test(ports, &message, deadline).await,
+        Question::Fetch(question) => fetch::fetch(ports, &question, deadline).await,
         Question::Handshake(handshake) => handshake::shake(ports, &handshake, deadline).await,
     };
     let (answered, end) = match answered {
@@ -70,7 +74,7 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
         Ok(prepared) => prepared,
         Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
     };
-    let watched = ports.http.watch(&prepared.request, time_left(ports, message, end)).await;
+    let watched = ports.http.watch(&prepared.request, time_left(ports, &message.pinned.content, end)).await;
     let ended = match &watched.exchange {
         Exchange::Ended(ended) => ended,
         Exchange::OurFault(fault) => {
@@ -92,9 +96,9 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
 }
 
 /// The deadline of a request: the webhook's, but so that there is time for the answer.
-fn time_left(ports: &Ports, message: &Message, end: Millis) -> Duration {
+fn time_left(ports: &Ports, content: &Content, end: Millis) -> Duration {
     let left = end.since(ports.clock.now() + ANSWERING);
-    message.pinned.content.deadline().min(LONGEST).min(left)
+    content.deadline().min(LONGEST).min(left)
 }
 
 /// The messages that a user gets, as a run makes them at the first try; or why there is none.

@@ -7,6 +7,8 @@ use fanhook_outbound::{HeaderMap, HeaderName, HeaderValue, Request, Watched, scr
 const VALUE: usize = 1024;
 /// Most headers of an answer that are shown.
 const HEADERS: usize = 100;
+/// Most bytes of an answer's body that are shown.
+const BODY: usize = 4 * 1024;
 
 /// A request that was sent: credentials and signatures are masked.
 pub(super) fn sent(request: &Request) -> ShownRequest {
@@ -49,7 +51,11 @@ pub(super) fn answer(watched: &Watched, request: &Request) -> Option<ShownAnswer
         .flat_map(|value| value.split([' ', ',']).chain([value]))
         .collect();
     let clean = |bytes: &[u8]| scrub(&String::from_utf8_lossy(bytes), secrets.iter().copied());
-    Some(ShownAnswer { status: status.as_u16(), headers: shown(headers, &clean), body: clean(body) })
+    Some(ShownAnswer {
+        status: status.as_u16(),
+        headers: shown(headers, &clean),
+        body: clean(&body[..body.len().min(BODY)]),
+    })
 }
 
 fn shown(headers: &HeaderMap, clean: &dyn Fn(&[u8]) -> String) -> Vec<ShownHeader> {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use deliver::{Event, answer};
 use fanhook_core::{
     direct::{
-        Answer, Handshake, MASKED, Message, Preview, Question, Shaken, ShownHeader, ShownRequest, Tested,
+        Answer, Fetch, Handshake, MASKED, Message, Preview, Question, Shaken, ShownHeader, ShownRequest,
+        Tested,
     },
     outcome::{Outcome, Reason},
     push::IdPolicy,
@@ -13,7 +14,7 @@ use fanhook_core::{
     webhook::Authentication,
 };
 use fanhook_lambda::clock::Clock;
-use fanhook_store::{contract, endpoints, memory::MemoryDirect, profiles, runs};
+use fanhook_store::{contract, endpoints, memory::MemoryDirect, ports::SecretContext, profiles, runs};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -31,7 +32,9 @@ impl World {
     }
 
     async fn ask(&self, question: Question) -> Answer {
-        answer(&self.ports, question, self.clock.now() + TIMEOUT).await.unwrap()
+        let answer = answer(&self.ports, question, self.clock.now() + TIMEOUT).await.unwrap();
+        // As it passes between the functions.
+        serde_json::from_str(&serde_json::to_string(&answer).unwrap()).unwrap()
     }
 
     async fn preview(&self, message: Box<Message>) -> Vec<Preview> {
@@ -298,4 +301,55 @@ async fn the_function_keeps_the_contract_of_questions() {
         Box::pin(std::future::ready(function.join().unwrap()))
     });
     contract::direct(&direct).await;
+}
+
+async fn fetch(world: &World, pointer: &str) -> Answer {
+    let source = fanhook_core::id::ParameterSourceId::new(world.ports.random.uuid7(world.clock.now()));
+    let context = SecretContext::parameter_source(&world.workspace, source);
+    let ciphertext = world.ports.secrets.encrypt(&context, &KEY.as_bytes().to_vec().into()).await.unwrap();
+    let interface = serde_json::json!({
+        "url": "https://shop.example.com/stock?all=1", "method": "POST", "body": "{\"q\":\"{{x}}\"}", "pointer": pointer,
+        "headers": [{"name": "x-shop", "value": "web"}],
+        "secret_header": {"name": "X-Api-Key", "ciphertext": ciphertext},
+    });
+    let interface = serde_json::from_value(interface).unwrap();
+    world
+        .ask(Question::Fetch(Box::new(Fetch { workspace: world.workspace.clone(), source, interface })))
+        .await
+}
+
+#[tokio::test]
+async fn an_interface_is_asked_as_it_says_and_gives_the_value_at_its_pointer() {
+    let world = World::new(Setup::default()).await;
+    world.endpoint.answer(Reply::Body(200, r#"{"stock":[{"left":1.50}]}"#.to_owned()));
+    assert_eq!(fetch(&world, "/stock/0/left").await, Answer::Value { value: "1.50".to_owned() });
+    let seen = world.endpoint.seen()[0].clone();
+    assert_eq!(
+        (seen.url.as_str(), seen.body.as_str()),
+        ("https://shop.example.com/stock?all=1", r#"{"q":"{x}"}"#)
+    );
+    assert_eq!((seen.header("x-api-key"), seen.header("x-shop")), (Some(KEY), Some("web")));
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+    assert!(seen.header("webhook-signature").is_none());
+}
+
+#[tokio::test]
+async fn an_interface_that_gives_no_value_is_told_with_what_to_do() {
+    let table = [
+        (Reply::Body(200, "{}".to_owned()), "pointer"),
+        (Reply::Body(200, "<html>".to_owned()), "not JSON"),
+        (Reply::Body(500, r#"{"stock":1}"#.to_owned()), "status 500"),
+        (Reply::Attempt(Attempt::Blocked), "not called"),
+        (Reply::Attempt(Attempt::TimedOut), "deadline"),
+    ];
+    for (reply, part) in table {
+        let world = World::new(Setup::default()).await;
+        world.endpoint.answer(reply.clone());
+        let Answer::NoValue { failure } = fetch(&world, "/stock").await else { panic!("{reply:?}") };
+        assert!(failure.detail.contains(part) && !failure.hint.is_empty(), "{failure:?}");
+        assert!(!serde_json::to_string(&failure).unwrap().contains(KEY));
+    }
+    let world = World::new(Setup::default()).await;
+    world.endpoint.answer(Reply::OurFault);
+    assert_eq!(fetch(&world, "/stock").await, Answer::Unavailable {});
 }

@@ -6,7 +6,7 @@ use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
 use crate::fault::{Fault, nearest};
 use crate::id::{IdTypeCode, Name};
 use crate::template::{MAX_FAULTS, Program, Skeleton, Value, parse_value};
-use crate::webhook::{Parameter, Webhook, check_name};
+use crate::webhook::{Parameter, ParameterType, Webhook, check_name};
 
 /// Most variables of one push.
 pub const MAX_VARIABLES: usize = 100;
@@ -31,12 +31,23 @@ impl PushContent {
         let mut faults = Vec::new();
         self.check_id_types(&webhook.id_types, &mut faults);
         self.check_variables(&mut faults);
-        let values = self.parse_values(&webhook.content.parameters);
+        // What is not known yet must not be what is found wrong.
+        let mut filled = self.clone();
+        for parameter in &webhook.content.parameters {
+            if parameter.kind == ParameterType::Call {
+                let name = &parameter.name;
+                if filled.values.insert(name.clone(), name.as_str().to_owned()).is_some() {
+                    let detail = format!("`{name}` takes its value from its parameter source");
+                    faults.push(Fault::new(format!("values.{name}"), detail).hint("leave it out"));
+                }
+            }
+        }
+        let values = filled.parse_values(&webhook.content.parameters);
         faults.extend(values.err().unwrap_or_default());
         if faults.is_empty()
             && let Ok(skeleton) = Skeleton::parse(&webhook.content)
         {
-            faults.extend(Program::fill(&skeleton, self).err().unwrap_or_default());
+            faults.extend(Program::fill(&skeleton, &filled).err().unwrap_or_default());
         }
         faults
     }

@@ -160,6 +160,12 @@ impl Program {
         &self.tags
     }
 
+    /// Whether every request is the same.
+    pub fn is_constant(&self) -> bool {
+        let parts = std::iter::once(&self.url).chain(&self.headers).chain(std::iter::once(&self.body));
+        parts.into_iter().all(|part| part.steps.is_empty()) && self.keys.is_empty()
+    }
+
     /// Whether the recipient's ID stands anywhere in the request.
     pub fn uses_id(&self) -> bool {
         let parts = std::iter::once(&self.url).chain(&self.headers).chain(std::iter::once(&self.body));

@@ -48,4 +48,4 @@ pub const BUILT_IN: [&str; 4] = ["id", "id_type", "delivery_id", "receipt"];
 
 pub(crate) use address::origin;
 pub(crate) use parse::MAX_FAULTS;
-pub(crate) use value::{Value, parse as parse_value};
+pub(crate) use value::{MAX_FETCHED, Value, check as check_value, parse as parse_value};

@@ -12,6 +12,8 @@ use crate::webhook::{Parameter, ParameterType};
 const MAX_CHARACTER: usize = 200;
 /// Longest value of a `numeric` parameter, in characters.
 const MAX_NUMERIC: usize = 64;
+/// Longest value that is taken from a parameter source's interface, in bytes.
+pub(crate) const MAX_FETCHED: usize = 4096;
 /// Longest value of any parameter, in bytes.
 const MAX_TEXT: usize = 16 * 1024;
 
@@ -49,6 +51,12 @@ pub(super) enum Piece {
 pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -> Result<Value, Vec<Fault>> {
     if text.len() > MAX_TEXT {
         return Err(vec![Fault::new("", format!("a value has at most {MAX_TEXT} bytes"))]);
+    }
+    if parameter.kind == ParameterType::Call {
+        // It comes from elsewhere, and is nothing but text.
+        let mut value = Value::default();
+        value.literal(text);
+        return Ok(value);
     }
     let mut faults = Vec::new();
     let value = split(text, parameter.kind, variables, &mut faults);
@@ -109,7 +117,7 @@ fn unknown(name: &str, variables: &[Variable]) -> Fault {
 }
 
 /// Checks a value by the type of its parameter.
-fn check(text: &str, kind: ParameterType) -> Option<Fault> {
+pub(crate) fn check(text: &str, kind: ParameterType) -> Option<Fault> {
     match kind {
         _ if text.is_empty() => None,
         ParameterType::Character if text.chars().count() > MAX_CHARACTER => {
@@ -120,7 +128,7 @@ fn check(text: &str, kind: ParameterType) -> Option<Fault> {
             let fault = Fault::new("", "a `character` value holds no control characters and no line breaks");
             Some(fault.hint("make the parameter a `text`").at(text, at))
         }
-        ParameterType::Text => None,
+        ParameterType::Text | ParameterType::Call => None,
         ParameterType::Numeric => {
             let hint = "write it as in JSON: `12`, `-0.5`, `1e3`";
             let fits = text.len() <= MAX_NUMERIC && json::is_number(text);

@@ -7,7 +7,7 @@ use url::Host;
 use super::header::check_header;
 use super::{
     Authentication, Body, Content, Header, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS,
-    MAX_PARAMETERS, MAX_URL_TEMPLATE, Method, RetryPolicy, Webhook, port,
+    MAX_PARAMETERS, MAX_URL_TEMPLATE, Method, ParameterType, RetryPolicy, Webhook, port,
 };
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
@@ -201,6 +201,17 @@ impl Content {
             }
             if !seen.insert(name) {
                 faults.push(Fault::new(format!("{field}.name"), format!("`{name}` is a parameter already")));
+            }
+            match (parameter.kind, parameter.source) {
+                (ParameterType::Call, None) => {
+                    let fault = Fault::new(format!("{field}.source"), "a `call` names its parameter source");
+                    faults.push(fault.hint("`GET /parameter-sources` lists them"));
+                }
+                (ParameterType::Call, Some(_)) | (_, None) => {}
+                (_, Some(_)) => {
+                    let detail = "only a parameter of type `call` has a source";
+                    faults.push(Fault::new(format!("{field}.source"), detail));
+                }
             }
             if parameter.display_name.chars().count() > MAX_NAME {
                 let detail = format!("a display name has at most {MAX_NAME} characters");

@@ -29,7 +29,7 @@ const RESERVED: [&str; 15] = [
 const RESERVED_PREFIXES: [&str; 3] = ["fanhook-", "proxy-", "webhook-"];
 
 /// All faults of a header, except those of its value's placeholders.
-pub(super) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
+pub(crate) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
     let mut faults = Vec::new();
     let name = header.name.to_ascii_lowercase();
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token) {

@@ -1,7 +1,7 @@
 //! Secrets: encrypted by one function, decrypted by another.
 
 use async_trait::async_trait;
-use fanhook_core::id::{WebhookId, WorkspaceId};
+use fanhook_core::id::{ParameterSourceId, WebhookId, WorkspaceId};
 use secrecy::SecretSlice;
 
 use super::StoreResult;
@@ -11,7 +11,7 @@ use super::StoreResult;
 pub struct SecretContext {
     /// Workspace that owns the secret.
     pub workspace: String,
-    /// Webhook that it belongs to.
+    /// Webhook, or parameter source, that it belongs to.
     pub webhook: String,
     /// Field of the webhook.
     pub field: &'static str,
@@ -21,6 +21,11 @@ impl SecretContext {
     /// The context of a webhook's signing secret.
     pub fn signing(workspace: &WorkspaceId, webhook: WebhookId) -> Self {
         Self { workspace: workspace.to_string(), webhook: webhook.to_string(), field: "signing" }
+    }
+
+    /// The context of a parameter source's secret header.
+    pub fn parameter_source(workspace: &WorkspaceId, source: ParameterSourceId) -> Self {
+        Self { workspace: workspace.to_string(), webhook: source.to_string(), field: "secret_header" }
     }
 
     /// The context of what a webhook's requests authenticate with.

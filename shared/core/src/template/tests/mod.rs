@@ -21,7 +21,7 @@ fn name(text: &str) -> Name {
 }
 
 fn parameter(text: &str, kind: ParameterType) -> Parameter {
-    Parameter { name: name(text), display_name: String::new(), kind, required: false }
+    Parameter { name: name(text), display_name: String::new(), kind, source: None, required: false }
 }
 
 /// A content with the parameters `a`, `b` (text), `n` (numeric), `coupon` (text), and this body.

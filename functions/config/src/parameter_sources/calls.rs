@@ -1,0 +1,100 @@
+//! The values of parameters of type `call`: taken once, when a run starts, and pinned by it.
+
+use std::collections::BTreeMap;
+
+use fanhook_core::{
+    direct::{Answer, Fetch, Question},
+    fault::Fault,
+    id::{Name, ParameterSourceId},
+    parameter_source::{ParameterSource, SourceValue},
+    webhook::{Parameter, ParameterType, Webhook},
+};
+use fanhook_store::parameter_sources;
+use futures_util::future::join_all;
+
+use crate::{
+    access::Caller,
+    problem::{Problem, Result},
+    trial::unexpected,
+};
+
+/// Values by parameter.
+pub(crate) type Calls = BTreeMap<Name, String>;
+
+/// Faults of a webhook's parameters that name a source which is not there.
+pub(crate) async fn check(caller: &Caller, webhook: &Webhook) -> Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    for (index, parameter) in webhook.content.parameters.iter().enumerate() {
+        if let Some(id) = parameter.source
+            && parameter_sources::get(&*caller.config, &caller.workspace, id).await?.is_none()
+        {
+            let fault = Fault::new(place(index), "there is no such parameter source");
+            faults.push(fault.hint("`GET /parameter-sources` lists them"));
+        }
+    }
+    Ok(faults)
+}
+
+/// Their names in place of their values, for who asks nobody.
+pub(crate) fn names(webhook: &Webhook) -> Calls {
+    calls(webhook).map(|(_, parameter)| (parameter.name.clone(), parameter.name.to_string())).collect()
+}
+
+/// Takes the values of a webhook's parameters of type `call`: each source is asked once.
+pub(crate) async fn take(caller: &Caller, webhook: &Webhook) -> Result<Calls> {
+    let sources = webhook.content.sources();
+    let values = join_all(sources.iter().map(async |&id| (id, value(caller, id).await))).await;
+    let mut taken: BTreeMap<ParameterSourceId, std::result::Result<String, Fault>> = BTreeMap::new();
+    for (id, value) in values {
+        taken.insert(id, value?);
+    }
+    let (mut calls, mut faults) = (Calls::new(), Vec::new());
+    for (index, parameter) in self::calls(webhook) {
+        match parameter.source.and_then(|id| taken.get(&id)) {
+            Some(Ok(value)) if value.is_empty() && parameter.required => {
+                faults.push(Fault::new(
+                    place(index),
+                    "its parameter source gives an empty text, and it is required",
+                ));
+            }
+            Some(Ok(value)) => drop(calls.insert(parameter.name.clone(), value.clone())),
+            Some(Err(fault)) => faults.push(Fault { field: place(index), ..fault.clone() }),
+            None => faults.push(Fault::new(place(index), "its parameter source is gone")),
+        }
+    }
+    if faults.is_empty() {
+        return Ok(calls);
+    }
+    let detail = "a parameter source gives no value; nothing was sent";
+    Err(Problem::conflict("parameter_source_failed", detail).errors(faults))
+}
+
+/// The value of a source, or why there is none.
+async fn value(caller: &Caller, id: ParameterSourceId) -> Result<std::result::Result<String, Fault>> {
+    let source = parameter_sources::get(&*caller.config, &caller.workspace, id).await?;
+    let Some(ParameterSource { value, name, .. }) = source else {
+        return Ok(Err(Fault::new("", "its parameter source is gone")));
+    };
+    let interface = match value {
+        SourceValue::Constant(constant) => return Ok(Ok(constant.text)),
+        SourceValue::Interface(interface) => interface,
+    };
+    let fetch = Fetch { workspace: caller.workspace.clone(), source: id, interface };
+    match caller.deliver.ask(&Question::Fetch(Box::new(fetch))).await? {
+        Answer::Value { value } => Ok(Ok(value)),
+        Answer::NoValue { failure } => {
+            let fault = Fault::new("", format!("`{name}`: {}", failure.detail));
+            Ok(Err(fault.hint(failure.hint)))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn calls(webhook: &Webhook) -> impl Iterator<Item = (usize, &Parameter)> {
+    let parameters = webhook.content.parameters.iter().enumerate();
+    parameters.filter(|(_, parameter)| parameter.kind == ParameterType::Call)
+}
+
+fn place(index: usize) -> String {
+    format!("content.parameters[{index}].source")
+}

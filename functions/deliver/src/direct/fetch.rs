@@ -1,0 +1,93 @@
+//! Asking an interface for the value of a parameter.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanhook_core::{
+    direct::{Answer, Failure, Fetch},
+    parameter_source::{NoValue, value_at},
+    push::PushContent,
+    retry::Attempt,
+    template::{Program, Rendered, Values},
+    time::Millis,
+};
+use fanhook_outbound::{
+    Exchange, HeaderMap, HeaderName, HeaderValue, Method, Request, Target, Watched, header,
+};
+use fanhook_store::{StoreError, StoreResult, ports::SecretContext};
+use secrecy::ExposeSecret;
+
+use super::{hint, time_left};
+use crate::{Ports, job::USER_AGENT};
+
+const WHAT: &str = "parameter source";
+
+pub(super) async fn fetch(ports: &Ports, question: &Fetch, end: Millis) -> StoreResult<Answer> {
+    let request = request(ports, question).await?;
+    let deadline = time_left(ports, &question.interface.content(), end);
+    let watched = ports.http.watch(&request, deadline).await;
+    let attempt = match &watched.exchange {
+        Exchange::Ended(ended) => ended.attempt,
+        Exchange::OurFault(fault) => {
+            tracing::warn!(error = %fanhook_lambda::telemetry::chain(fault), "an interface was not asked");
+            return Ok(Answer::Unavailable {});
+        }
+    };
+    Ok(match value(attempt, &watched, &question.interface.pointer) {
+        Ok(value) => Answer::Value { value },
+        Err(failure) => Answer::NoValue { failure },
+    })
+}
+
+async fn request(ports: &Ports, question: &Fetch) -> StoreResult<Request> {
+    let interface = &question.interface;
+    let program = Program::compile(&interface.content(), &PushContent::default())
+        .map_err(|faults| StoreError::corrupt(WHAT, format!("{} faults", faults.len())))?;
+    let nobody = Values { id: "", id_type: "", delivery_id: "", tags: &[] };
+    let mut rendered = Rendered::default();
+    program.render(&nobody, &mut rendered).map_err(corrupt)?;
+    let mut shared = HeaderMap::new();
+    shared.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    shared.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in program.constant_headers() {
+        shared.insert(name.parse::<HeaderName>().map_err(corrupt)?, value.parse().map_err(corrupt)?);
+    }
+    let mut own = Vec::new();
+    if let Some(header) = &interface.secret_header {
+        let context = SecretContext::parameter_source(&question.workspace, question.source);
+        let secret = ports.secrets.decrypt(&context, &header.ciphertext).await?;
+        let mut value = HeaderValue::from_bytes(secret.expose_secret()).map_err(corrupt)?;
+        value.set_sensitive(true);
+        own.push((header.name.parse().map_err(corrupt)?, value));
+    }
+    Ok(Request {
+        method: Method::from_bytes(program.method().as_str().as_bytes()).map_err(corrupt)?,
+        target: Target::parse(&rendered.url).map_err(corrupt)?,
+        shared: Arc::new(shared),
+        own,
+        body: Bytes::from(rendered.body),
+    })
+}
+
+fn corrupt(error: impl std::fmt::Display) -> StoreError {
+    StoreError::corrupt(WHAT, error)
+}
+
+/// The value in an answer, or why there is none.
+fn value(attempt: Attempt, watched: &Watched, pointer: &str) -> Result<String, Failure> {
+    match (attempt, &watched.answer) {
+        (Attempt::Answered { status: 200..=299 }, Some((_, _, body))) => {
+            value_at(body, pointer).map_err(|error| {
+                let hint = match error {
+                    NoValue::NotJson => "let it answer with JSON of at most 16 KiB",
+                    NoValue::Missing | NoValue::NoScalar => {
+                        "compare the pointer with what the interface answers"
+                    }
+                    NoValue::TooLong => "let the interface give a shorter text",
+                };
+                Failure { phase: None, detail: error.to_string(), hint: hint.to_owned() }
+            })
+        }
+        _ => Err(hint::of(attempt, watched)),
+    }
+}
