@@ -17,7 +17,7 @@ help: ## Say what can be made
 build: ## Build functions, tests and benchmarks
 	cargo build --release --locked --workspace --all-targets
 
-setup: build ## Install the pinned tools into .venv (the local AWS, the SAM CLI, cargo-lambda, typos)
+setup: build ## Install the pinned tools into .venv (the local AWS, the SAM CLI, cargo-lambda, typos, verifiers of signatures)
 	$(STACK) setup
 
 up: setup ## Start the local AWS and deploy template.yaml to it, or deploy again

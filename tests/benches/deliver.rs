@@ -20,8 +20,9 @@ use fanhook_core::{
     identity::{self, presets},
     recipient,
     run::{EndpointSettings, Pinned, RunState},
+    signature::Algorithm,
     time::Millis,
-    webhook::{RetryPolicy, Signing},
+    webhook::{RetryPolicy, Signing, SigningSecret},
 };
 use fanhook_lambda::{
     clock::{Clock as _, SystemClock},
@@ -162,15 +163,16 @@ impl World {
         let (run, push) = (RunId::new(random.uuid7(now)), PushId::new(random.uuid7(now)));
         let webhook = WebhookId::new(random.uuid7(now));
 
-        let secret = b"a secret of twenty-four bytes".to_vec().into();
+        let plain = b"a secret of twenty-four bytes".to_vec().into();
         let context = SecretContext::signing(&workspace, webhook);
-        let ciphertext = secrets.encrypt(&context, &secret).await.expect("a ciphertext");
+        let ciphertext = secrets.encrypt(&context, &plain).await.expect("a ciphertext");
+        let secret = SigningSecret { algorithm: Algorithm::HmacSha256, ciphertext, public_key: None };
         let settings = EndpointSettings {
             requests_per_second: None,
             allowed_per_minute: None,
             retry: RetryPolicy::default(),
             authentication: fanhook_core::webhook::Authentication::default(),
-            signing: Signing::StandardWebhooks { ciphertext },
+            signing: Signing::None {}.rotated(secret, Duration::ZERO, now),
             updated: now,
         };
         endpoints::put(&*ledger, webhook, &settings).await.expect("an endpoint");

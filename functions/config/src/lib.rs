@@ -86,6 +86,7 @@ fn routes() -> OpenApiRouter<Arc<Ports>> {
         .routes(routes!(profiles::look_up, profiles::write, profiles::erase))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::read, webhooks::replace, webhooks::delete))
+        .routes(routes!(webhooks::signing::rotate_secret))
         .routes(routes!(trial::preview_webhook))
         .routes(routes!(trial::test_webhook))
         .routes(routes!(trial::consent::handshake))

@@ -5,9 +5,9 @@ use std::time::Duration;
 use fanhook_core::{
     id::{WebhookId, WorkspaceId},
     run::EndpointSettings,
-    signature::Signer,
+    signature::{Signer, Signers},
     time::Millis,
-    webhook::{Authentication, Signing},
+    webhook::{Authentication, Signing, SigningSecret},
 };
 use fanhook_outbound::{HeaderName, HeaderValue};
 use fanhook_store::{
@@ -24,7 +24,7 @@ const LIFETIME: Duration = Duration::from_mins(5);
 #[derive(Clone, Default)]
 pub(crate) struct Credentials {
     /// None where requests are not signed.
-    pub(crate) signer: Option<Signer>,
+    pub(crate) signers: Option<Signers>,
     /// The header that says who calls.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Credentials {
 /// Credentials by endpoint and settings, so that a rotated secret is another one.
 #[derive(Default)]
 pub(crate) struct Keyring {
-    signers: Opened<String, Signer>,
+    signers: Opened<SigningSecret, Signer>,
     headers: Opened<Authentication, (HeaderName, HeaderValue)>,
 }
 
@@ -46,12 +46,20 @@ impl Keyring {
         now: Millis,
     ) -> StoreResult<Credentials> {
         let mut credentials = Credentials::default();
-        if let Signing::StandardWebhooks { ciphertext } = &settings.signing {
-            let open = async || {
-                let secret = secrets.decrypt(&SecretContext::signing(workspace, webhook), ciphertext).await?;
-                Signer::new(secret.expose_secret()).map_err(corrupt)
+        if let Signing::StandardWebhooks { secret, previous } = &settings.signing {
+            let signer = async |stored: &SigningSecret| {
+                let open = async || {
+                    let context = SecretContext::signing(workspace, webhook);
+                    let secret = secrets.decrypt(&context, &stored.ciphertext).await?;
+                    Signer::new(stored.algorithm, secret.expose_secret()).map_err(corrupt)
+                };
+                self.signers.get(webhook, stored, now, open).await
             };
-            credentials.signer = Some(self.signers.get(webhook, ciphertext, now, open).await?);
+            let mut signers = Signers::from(signer(secret).await?);
+            if let Some(previous) = previous.as_ref().filter(|previous| now < previous.valid_until) {
+                signers.previous = Some((signer(&previous.secret).await?, previous.valid_until));
+            }
+            credentials.signers = Some(signers);
         }
         let authentication = &settings.authentication;
         if let (Some(name), Some(ciphertext)) = (authentication.header(), authentication.ciphertext()) {

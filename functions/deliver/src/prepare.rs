@@ -97,8 +97,8 @@ impl<'a> Preparer<'a> {
         let mut own = Vec::with_capacity(6 + job.own_names.len());
         own.push((WEBHOOK_ID, text(delivery)?));
         own.push((WEBHOOK_TIMESTAMP, HeaderValue::from(attempt.now.seconds())));
-        if let Some(signer) = &attempt.credentials.signer {
-            let mut value = text(&signer.sign(delivery, attempt.now, self.rendered.body.as_bytes()))?;
+        if let Some(signers) = &attempt.credentials.signers {
+            let mut value = text(&signers.sign(delivery, attempt.now, self.rendered.body.as_bytes()))?;
             value.set_sensitive(true);
             own.push((WEBHOOK_SIGNATURE, value));
         }

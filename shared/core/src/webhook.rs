@@ -3,6 +3,7 @@
 mod check;
 mod header;
 mod port;
+mod signing;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,6 +13,7 @@ pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules
 pub(crate) use header::check_header;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+pub use signing::{MAX_OVERLAP, PreviousSecret, Signing, SigningSecret};
 use utoipa::ToSchema;
 
 use crate::{
@@ -300,19 +302,6 @@ impl Authentication {
             }
         }
     }
-}
-
-/// How a request is signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Signing {
-    /// Not at all.
-    None {},
-    /// Standard Webhooks `v1`: HMAC-SHA256. The secret is stored encrypted.
-    StandardWebhooks {
-        /// KMS ciphertext of the secret's bytes, base64; encryption context: workspace, webhook, field.
-        ciphertext: String,
-    },
 }
 
 /// Limits of an endpoint, across all its runs.

@@ -20,8 +20,8 @@
 //! | `/cut/…` | 200 with a body that is shorter than its head says |
 //! | `/garbage/…` | something that is no HTTP |
 //!
-//! `GET /stats` answers the statistics of all paths, `GET /stats/crm/…` those of one. `PUT /secrets/crm/…` with a signing secret as its
-//! body says what the signatures of a path are verified with; before that, none of its signatures verifies.
+//! `GET /stats` answers the statistics of all paths, `GET /stats/crm/…` those of one. `PUT /secrets/crm/…` with a signing secret or a
+//! public key as its body says what the signatures of a path are verified with; before that, none of its signatures verifies.
 
 mod answer;
 mod behaviour;
@@ -85,7 +85,7 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// Verifies the signatures of a path with a secret, `whsec_` and base64, from now on.
+    /// Verifies the signatures of a path with a secret (`whsec_…`) or a public key (`whpk_…`) from now on.
     pub fn trust(&self, path: &str, secret: &str) -> Result<(), InvalidSecret> {
         self.shops.trust(path, secret)
     }

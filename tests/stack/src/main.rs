@@ -29,7 +29,7 @@ struct Name {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install the pinned tools into `.venv/`: ministack, the SAM CLI, cargo-lambda, typos.
+    /// Install the pinned tools into `.venv/`: ministack, the SAM CLI, cargo-lambda, typos, verifiers of signatures.
     Setup,
     /// Start the stack with the functions that are built, or deploy to it again if it runs.
     Up {

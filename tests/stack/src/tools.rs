@@ -1,4 +1,5 @@
-//! The Python environments with the pinned tools: the local AWS, the SAM CLI, and the rest.
+//! The environments with the pinned tools: the local AWS, the SAM CLI, the rest, and the libraries that receivers verify signatures with
+//! (Python and Node.js).
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,8 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::Project;
 
-/// One environment each, since they cannot agree on the version of a library they share.
-const ENVIRONMENTS: [&str; 3] = ["ministack", "sam", "tools"];
+/// One environment of Python each, since they cannot agree on the version of a library they share.
+const ENVIRONMENTS: [&str; 4] = ["ministack", "sam", "tools", "verifiers"];
+/// The environment of Node.js.
+const NODE: &str = "node";
 
 /// Installs what is not installed yet, all environments at once. An environment is made anew when its requirements have changed.
 ///
@@ -17,8 +20,15 @@ const ENVIRONMENTS: [&str; 3] = ["ministack", "sam", "tools"];
 pub fn setup(project: &Project) -> Result<Vec<&'static str>> {
     let mut installs = Vec::new();
     for name in ENVIRONMENTS {
-        installs.extend(Install::begin(project, name)?);
+        // The requirements name every package, so nothing is left for pip to resolve.
+        let script = r#"python3 -m venv "$1" && exec "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$2""#;
+        let wanted = project.own_file(&format!("requirements-{name}.txt"));
+        installs.extend(Install::begin(project, name, wanted, script)?);
     }
+    // Installed where git does not look; what a package brings is never run.
+    let script = r#"mkdir -p "$1" && cp "$2" "${2%/*}/package.json" "$1" && cd "$1" && exec npm ci --loglevel error --ignore-scripts --no-audit --no-fund"#;
+    let wanted = project.root().join("tests/verifiers/package-lock.json");
+    installs.extend(Install::begin(project, NODE, wanted, script)?);
     installs.into_iter().map(Install::finish).collect()
 }
 
@@ -26,34 +36,37 @@ pub fn setup(project: &Project) -> Result<Vec<&'static str>> {
 struct Install {
     name: &'static str,
     child: Child,
-    requirements: PathBuf,
-    /// A copy of the requirements that were installed: written last, so that a broken installation has none.
+    /// The file that names the packages.
+    wanted: PathBuf,
+    /// A copy of it as it was installed: written last, so that a broken installation has none.
     stamp: PathBuf,
 }
 
 impl Install {
-    fn begin(project: &Project, name: &'static str) -> Result<Option<Self>> {
-        let requirements = project.own_file(&format!("requirements-{name}.txt"));
-        let wanted =
-            fs::read(&requirements).with_context(|| format!("{} cannot be read", requirements.display()))?;
+    /// Begins what is not installed yet, by a script of the folder and the file that names the packages.
+    fn begin(
+        project: &Project,
+        name: &'static str,
+        wanted: PathBuf,
+        script: &'static str,
+    ) -> Result<Option<Self>> {
+        let packages = fs::read(&wanted).with_context(|| format!("{} cannot be read", wanted.display()))?;
         let folder = project.environment(name);
         let stamp = folder.join("requirements.txt");
-        if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        if fs::read(&stamp).is_ok_and(|installed| installed == packages) {
             return Ok(None);
         }
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
         }
-        // The requirements name every package, so nothing is left for pip to resolve.
-        let script = r#"python3 -m venv "$1" && exec "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$2""#;
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(&folder)
-            .arg(&requirements)
+            .arg(&wanted)
             .stdin(Stdio::null())
             .spawn()
             .context("sh does not start")?;
-        Ok(Some(Self { name, child, requirements, stamp }))
+        Ok(Some(Self { name, child, wanted, stamp }))
     }
 
     fn finish(mut self) -> Result<&'static str> {
@@ -62,7 +75,7 @@ impl Install {
         if !status.success() {
             bail!("the installation of {} ended with {status}", self.name);
         }
-        fs::copy(&self.requirements, &self.stamp)
+        fs::copy(&self.wanted, &self.stamp)
             .with_context(|| format!("{} cannot be written", self.stamp.display()))?;
         Ok(self.name)
     }

@@ -2,7 +2,7 @@
 
 mod authentication;
 mod endpoint;
-mod signing;
+pub(crate) mod signing;
 mod view;
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 pub(crate) use self::endpoint::{settings, settle};
 use self::{
     authentication::AuthenticationInput,
-    signing::{Signature, SigningInput},
+    signing::{Fresh, SigningInput},
     view::WebhookView,
 };
 use crate::input::Params;
@@ -105,18 +105,18 @@ impl WebhookInput {
         }
     }
 
-    /// All faults at once, those of the secret with them.
-    async fn check(&self, caller: &Caller, old: &Authentication) -> Result<()> {
+    /// All faults at once, those of the secrets with them.
+    async fn check(&self, caller: &Caller, old: &Secured) -> Result<()> {
         let id = WebhookId::new(caller.random.uuid7(caller.now));
         let authentication = self.authentication.as_ref().map(|input| input.with(String::new()));
-        let authentication = authentication.unwrap_or_else(|| old.clone());
-        let webhook = self.webhook(caller, id, 1, Secured { authentication, signing: Signing::None {} });
+        let authentication = authentication.unwrap_or_else(|| old.authentication.clone());
+        let webhook = self.webhook(caller, id, 1, Secured { authentication, signing: old.signing.clone() });
         let mut faults = caller.with_rules(|rules| webhook.check(rules));
         let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
         faults.extend(check_enabled(&webhook.id_types, &types));
         faults.extend(calls::check(caller, &webhook).await?);
-        faults.extend(self.authentication.as_ref().and_then(|input| input.check(old)));
-        faults.extend(self.signing.as_ref().and_then(SigningInput::check));
+        faults.extend(self.authentication.as_ref().and_then(|input| input.check(&old.authentication)));
+        faults.extend(self.signing.iter().flat_map(|input| input.check(&old.signing)));
         if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > MAX_STORED {
             faults.push(Fault::new("", format!("a webhook has at most {MAX_STORED} bytes in all")));
         }
@@ -130,6 +130,17 @@ struct Secured {
     signing: Signing,
 }
 
+impl Secured {
+    /// Of a webhook that is not there yet.
+    fn none() -> Self {
+        Self { authentication: Authentication::None {}, signing: Signing::None {} }
+    }
+
+    fn of(webhook: &Webhook) -> Self {
+        Self { authentication: webhook.authentication.clone(), signing: webhook.signing.clone() }
+    }
+}
+
 /// Makes a webhook.
 ///
 /// A signing secret that is made here is told in this answer, once.
@@ -138,18 +149,20 @@ struct Secured {
     (status = 409, description = "`name_taken`."),
 ))]
 pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> Result<impl IntoResponse> {
-    let none = Authentication::default();
+    let none = Secured::none();
     input.check(&admin, &none).await?;
     let id = WebhookId::new(admin.random.uuid7(admin.now));
-    let authentication = authentication::apply(&admin, id, input.authentication.as_ref(), &none).await?;
-    let Signature { signing, generated } = signing::apply(&admin, id, input.signing.as_ref(), None).await?;
+    let authentication =
+        authentication::apply(&admin, id, input.authentication.as_ref(), &none.authentication).await?;
+    let mut fresh = Fresh::default();
+    let signing = fresh.signing(&admin, id, input.signing.as_ref(), &none.signing).await?;
     let webhook = input.webhook(&admin, id, 1, Secured { authentication, signing });
     // The endpoint first: a webhook without one could not be called.
     endpoint::write(&admin, &webhook, &Proofs::default()).await?;
     let view = WebhookView::new(&webhook, None);
     let entry = admin.entry(Action::Made, ("webhook", &id.to_string()), None, Some(&view));
     match webhooks::create(&*admin.config, &webhook, &entry).await? {
-        Saved::Done => Ok((StatusCode::CREATED, WebhookView::tagged(&webhook, generated))),
+        Saved::Done => Ok((StatusCode::CREATED, WebhookView::tagged(&webhook, fresh.told))),
         Saved::NameTaken | Saved::Changed | Saved::Unknown => {
             endpoint::settle(&admin, id).await?;
             Err(name_taken())
@@ -195,18 +208,14 @@ pub(crate) async fn replace(
 ) -> Result<Tagged<WebhookView>> {
     let first = find(&admin, id).await?;
     if_match.check(Some(&Tag::version(first.version)))?;
-    input.check(&admin, &first.authentication).await?;
+    input.check(&admin, &Secured::of(&first)).await?;
     let authentication = input.authentication.as_ref();
     let made = authentication::apply(&admin, id, authentication, &first.authentication).await?;
-    let mut signature = signing::apply(&admin, id, input.signing.as_ref(), Some(&first.signing)).await?;
-    let mut old = first;
+    let (mut old, mut fresh) = (first, Fresh::default());
     for _ in 0..ATTEMPTS {
-        if signature.generated.is_none() && signing::keeps(input.signing.as_ref(), &old.signing) {
-            signature.signing = old.signing.clone();
-        }
         let secured = Secured {
             authentication: authentication::follow(authentication, &made, &old.authentication),
-            signing: signature.signing.clone(),
+            signing: fresh.signing(&admin, id, input.signing.as_ref(), &old.signing).await?,
         };
         let new = input.webhook(&admin, id, old.version + 1, secured);
         let (before, after) = (WebhookView::new(&old, None), WebhookView::new(&new, None));
@@ -214,7 +223,7 @@ pub(crate) async fn replace(
         match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
             Saved::Done => {
                 endpoint::settle(&admin, id).await?;
-                return Ok(WebhookView::tagged(&new, signature.generated));
+                return Ok(WebhookView::tagged(&new, fresh.told));
             }
             Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),

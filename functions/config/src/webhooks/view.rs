@@ -2,12 +2,16 @@
 
 use fanhook_core::{
     id::{IdTypeCode, WebhookId},
+    signature::Algorithm,
     webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::precondition::{Tag, Tagged};
+use crate::{
+    output::Time,
+    precondition::{Tag, Tagged},
+};
 
 /// A webhook as callers see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +24,7 @@ use crate::precondition::{Tag, Tagged};
         "body": {"kind": "json", "template": "{\"to\":\"{id}\",\"text\":\"{text}\"}"},
         "carry_environment": false, "deadline_seconds": 10,
     },
-    "id_types": ["MOBILE"], "authentication": {"kind": "header", "name": "X-Api-Key"}, "signing": {"kind": "standard_webhooks"},
+    "id_types": ["MOBILE"], "authentication": {"kind": "header", "name": "X-Api-Key"}, "signing": {"kind": "standard_webhooks", "algorithm": "hmac_sha256"},
     "limits": {"requests_per_second": 50}, "retry": {"give_up_after_seconds": 86400},
 }))]
 pub(crate) struct WebhookView {
@@ -75,20 +79,42 @@ impl From<&Authentication> for AuthenticationView {
 enum SigningView {
     None {},
     StandardWebhooks {
-        /// Told once, when it was generated.
+        /// What it signs by.
+        algorithm: Algorithm,
+        /// Told once, when it was made here.
         #[serde(skip_serializing_if = "Option::is_none")]
         secret: Option<String>,
+        /// Of `ed25519`: what receivers verify with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        public_key: Option<String>,
+        /// Until when the secret before signs as well.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        previous_valid_until: Option<Time>,
     },
+}
+
+impl SigningView {
+    fn new(signing: &Signing, made: Option<String>) -> Self {
+        match signing {
+            Signing::None {} => Self::None {},
+            Signing::StandardWebhooks { secret, previous } => Self::StandardWebhooks {
+                algorithm: secret.algorithm,
+                secret: made,
+                public_key: secret.public_key.clone(),
+                previous_valid_until: previous.as_ref().map(|previous| Time(previous.valid_until)),
+            },
+        }
+    }
 }
 
 impl WebhookView {
     /// The same with its entity tag.
-    pub(crate) fn tagged(webhook: &Webhook, generated: Option<String>) -> Tagged<Self> {
-        Tagged(Tag::version(webhook.version), Self::new(webhook, generated))
+    pub(crate) fn tagged(webhook: &Webhook, made: Option<String>) -> Tagged<Self> {
+        Tagged(Tag::version(webhook.version), Self::new(webhook, made))
     }
 
-    /// A webhook; `generated` is its secret, where this request made it.
-    pub(crate) fn new(webhook: &Webhook, generated: Option<String>) -> Self {
+    /// A webhook; `made` is its signing secret, where this request made it.
+    pub(crate) fn new(webhook: &Webhook, made: Option<String>) -> Self {
         Self {
             id: webhook.id,
             version: webhook.version,
@@ -97,10 +123,7 @@ impl WebhookView {
             content: webhook.content.clone(),
             id_types: webhook.id_types.clone(),
             authentication: (&webhook.authentication).into(),
-            signing: match webhook.signing {
-                Signing::None {} => SigningView::None {},
-                Signing::StandardWebhooks { .. } => SigningView::StandardWebhooks { secret: generated },
-            },
+            signing: SigningView::new(&webhook.signing, made),
             limits: webhook.limits,
             retry: webhook.retry,
         }

@@ -22,7 +22,7 @@ enum May {
 use May::{Admins, Granted, Members};
 
 /// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
-const ROUTES: [(&str, &str, May); 44] = [
+const ROUTES: [(&str, &str, May); 45] = [
     ("get", "/id-types", Members),
     ("get", "/id-types/{code}", Members),
     ("put", "/id-types/{code}", Admins),
@@ -37,6 +37,7 @@ const ROUTES: [(&str, &str, May); 44] = [
     ("get", "/webhooks/{id}", Members),
     ("put", "/webhooks/{id}", Admins),
     ("delete", "/webhooks/{id}", Admins),
+    ("post", "/webhooks/{id}/rotate-secret", Admins),
     ("post", "/webhooks/{id}/preview", Members),
     ("post", "/webhooks/{id}/test", Admins),
     ("post", "/webhooks/{id}/handshake", Admins),

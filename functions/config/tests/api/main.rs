@@ -15,6 +15,7 @@ mod profiles;
 mod pushes;
 mod repeating;
 mod resume;
+mod signing;
 mod start;
 mod text;
 mod trial;

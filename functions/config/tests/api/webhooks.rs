@@ -1,24 +1,9 @@
 use crate::world::{ADMIN, Token, World, at_once, push, webhook};
-use fanhook_core::{id::WebhookId, signature::parse_secret, webhook::Signing};
-use fanhook_store::{
-    endpoints::{self, Endpoint},
-    ports::{SecretContext, Secrets},
-};
-use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use fanhook_store::endpoints::{self, Endpoint};
+use serde_json::json;
 
 pub(crate) async fn endpoint(world: &World, id: &str) -> Option<Endpoint> {
     endpoints::get(&*world.ledger, id.parse().unwrap()).await.unwrap()
-}
-
-/// The secret that the endpoint's requests are signed with.
-async fn secret(world: &World, id: &str) -> Vec<u8> {
-    let Signing::StandardWebhooks { ciphertext } = endpoint(world, id).await.unwrap().settings.signing else {
-        panic!("it is not signed")
-    };
-    let id: WebhookId = id.parse().unwrap();
-    let context = SecretContext { workspace: "acme".to_owned(), webhook: id.to_string(), field: "signing" };
-    world.secrets.decrypt(&context, &ciphertext).await.unwrap().expose_secret().to_vec()
 }
 
 #[tokio::test]
@@ -200,52 +185,6 @@ async fn reserved_headers_and_values_that_break_lines_are_refused() {
         assert_eq!(answer.code(400), "invalid", "{name}: {value}");
         assert!(answer.fields()[0].starts_with("content.headers[0]"), "{}", answer.body);
     }
-}
-
-#[tokio::test]
-async fn a_secret_goes_in_and_never_comes_out() {
-    let world = World::new();
-    let given = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    let mut input = webhook("Coupons");
-    input["signing"] = json!({"kind": "standard_webhooks", "secret": given});
-    let made = world.call("POST", "/webhooks").json(&input).send().await.ok(201);
-    let id = made["id"].as_str().unwrap();
-    assert_eq!(made["signing"], json!({"kind": "standard_webhooks"}));
-    assert_eq!(secret(&world, id).await, parse_secret(given).unwrap());
-
-    // Left out, in part or whole: it stays.
-    for signing in [json!({"kind": "standard_webhooks"}), Value::Null] {
-        let mut input = webhook("Coupons");
-        input["signing"] = signing;
-        let kept = world.call("PUT", format!("/webhooks/{id}")).json(&input).send().await.ok(200);
-        assert_eq!(kept["signing"], json!({"kind": "standard_webhooks"}));
-        assert_eq!(secret(&world, id).await, parse_secret(given).unwrap());
-    }
-    let stored = format!("{:?}{:?}", world.config.items(), world.ledger.items());
-    assert!(!stored.contains(given));
-    assert!(!world.get(format!("/webhooks/{id}")).await.to_string().contains("ciphertext"));
-
-    input["signing"] = json!({"kind": "none"});
-    let none = world.call("PUT", format!("/webhooks/{id}")).json(&input).send().await.ok(200);
-    assert_eq!(none["signing"], json!({"kind": "none"}));
-    assert_eq!(endpoint(&world, id).await.unwrap().settings.signing, Signing::None {});
-}
-
-#[tokio::test]
-async fn a_secret_that_is_made_here_is_told_once() {
-    let world = World::new();
-    let mut input = webhook("Coupons");
-    input["signing"] = json!({"kind": "standard_webhooks"});
-    let made = world.call("POST", "/webhooks").json(&input).send().await.ok(201);
-    let (id, told) = (made["id"].as_str().unwrap(), made["signing"]["secret"].as_str().unwrap());
-    assert_eq!(parse_secret(told).unwrap().len(), 32);
-    assert_eq!(secret(&world, id).await, parse_secret(told).unwrap());
-    assert_eq!(world.get(format!("/webhooks/{id}")).await["signing"], json!({"kind": "standard_webhooks"}));
-    let again = world.call("PUT", format!("/webhooks/{id}")).json(&input).send().await.ok(200);
-    assert_eq!(again["signing"], json!({"kind": "standard_webhooks"}));
-    input["name"] = json!("Other");
-    let other = world.call("POST", "/webhooks").json(&input).send().await.ok(201);
-    assert_ne!(other["signing"]["secret"], told);
 }
 
 #[tokio::test]

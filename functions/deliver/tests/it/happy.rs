@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use fanhook_core::{identity::Source, outcome::Reason, recipient, signature::Signer, time::Millis};
+use fanhook_core::{
+    identity::Source,
+    outcome::Reason,
+    recipient,
+    signature::{Algorithm, Signer, Signers},
+    time::Millis,
+};
 use fanhook_lambda::{clock::Clock, sqs::Fate};
 use fanhook_store::profiles;
 
@@ -32,8 +38,8 @@ async fn a_request_is_rendered_signed_and_says_which_call_it_is() {
     assert_eq!(seen.body, r#"{"to":"+4915000000000","text":"Dear Adelheid"}"#);
     assert_eq!(seen.url, "https://crm.example/coupons");
     let timestamp: u64 = seen.header("webhook-timestamp").unwrap().parse().unwrap();
-    let signature =
-        Signer::new(SECRET).unwrap().sign(&seen.webhook_id, Millis(timestamp * 1_000), seen.body.as_bytes());
+    let signers = Signers::from(Signer::new(Algorithm::HmacSha256, SECRET).unwrap());
+    let signature = signers.sign(&seen.webhook_id, Millis(timestamp * 1_000), seen.body.as_bytes());
     assert_eq!(seen.header("webhook-signature"), Some(signature.as_str()));
     assert_eq!(seen.header("content-type"), Some("application/json"));
     assert_eq!(seen.header("fanhook-workspace"), Some("shop"));

@@ -15,4 +15,5 @@ mod faults;
 mod happy;
 mod retry;
 mod secrecy;
+mod signing;
 mod world;

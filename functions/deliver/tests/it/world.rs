@@ -19,8 +19,9 @@ use fanhook_core::{
     outcome::Reason,
     recipient,
     run::{EndpointSettings, Pinned, RunState},
+    signature::Algorithm,
     time::Millis,
-    webhook::{Authentication, RetryPolicy, Signing},
+    webhook::{Authentication, RetryPolicy, Signing, SigningSecret},
 };
 use fanhook_lambda::{
     clock::{Clock, ManualClock},
@@ -191,7 +192,9 @@ impl World {
 
         let context = SecretContext::signing(&workspace, webhook);
         let ciphertext = secrets.encrypt(&context, &SECRET.to_vec().into()).await.unwrap();
-        let signing = if setup.signed { Signing::StandardWebhooks { ciphertext } } else { Signing::None {} };
+        let secret = SigningSecret { algorithm: Algorithm::HmacSha256, ciphertext, public_key: None };
+        let unsigned = Signing::None {};
+        let signing = if setup.signed { unsigned.rotated(secret, Duration::ZERO, START) } else { unsigned };
         let context = SecretContext::authentication(&workspace, webhook);
         let key = secrets.encrypt(&context, &KEY.as_bytes().to_vec().into()).await.unwrap();
         let authentication = (setup.authentication)(key);
