@@ -1,6 +1,6 @@
 //! What requests are signed and authenticated with: secrets are decrypted once in a while, and kept in memory only as what is made of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fanhook_core::{
     id::{WebhookId, WorkspaceId},
@@ -17,6 +17,8 @@ use fanhook_store::{
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
+use crate::token::{Asking, Slots, Tokens};
+
 /// How long what was made of a secret is used.
 const LIFETIME: Duration = Duration::from_mins(5);
 
@@ -27,6 +29,8 @@ pub(crate) struct Credentials {
     pub(crate) signers: Option<Signers>,
     /// The header that says who calls.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    /// Where the access token comes from that says so instead.
+    pub(crate) tokens: Option<Tokens>,
 }
 
 /// Credentials by endpoint and settings, so that a rotated secret is another one.
@@ -34,6 +38,8 @@ pub(crate) struct Credentials {
 pub(crate) struct Keyring {
     signers: Opened<SigningSecret, Signer>,
     headers: Opened<Authentication, (HeaderName, HeaderValue)>,
+    asking: Opened<Authentication, Arc<Asking>>,
+    slots: Slots,
 }
 
 impl Keyring {
@@ -62,9 +68,18 @@ impl Keyring {
             credentials.signers = Some(signers);
         }
         let authentication = &settings.authentication;
-        if let (Some(name), Some(ciphertext)) = (authentication.header(), authentication.ciphertext()) {
+        let context = SecretContext::authentication(workspace, webhook);
+        if let Authentication::OAuth2 { client, ciphertext } = authentication {
             let open = async || {
-                let context = SecretContext::authentication(workspace, webhook);
+                let secret = secrets.decrypt(&context, ciphertext).await?;
+                let text = std::str::from_utf8(secret.expose_secret()).map_err(corrupt)?;
+                Asking::new(client, text).map(Arc::new).map_err(corrupt)
+            };
+            let asking = self.asking.get(webhook, authentication, now, open).await?;
+            credentials.tokens = Some(Tokens { slot: self.slots.get(webhook, authentication), asking });
+        } else if let (Some(name), Some(ciphertext)) = (authentication.header(), authentication.ciphertext())
+        {
+            let open = async || {
                 let secret = secrets.decrypt(&context, ciphertext).await?;
                 let text = std::str::from_utf8(secret.expose_secret()).map_err(corrupt)?;
                 let value = authentication.value(text).unwrap_or_default();

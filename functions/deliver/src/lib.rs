@@ -18,6 +18,7 @@ mod control;
 mod credentials;
 mod direct;
 mod event;
+mod flight;
 mod invocation;
 mod job;
 mod pace;
@@ -26,6 +27,7 @@ pub mod plan;
 mod prepare;
 mod settings;
 mod summary;
+mod token;
 mod work;
 
 pub use direct::answer;

@@ -10,7 +10,7 @@ use fanhook_core::{
     template::{Rendered, Values},
     time::Millis,
 };
-use fanhook_outbound::{HeaderName, HeaderValue, Request, Target};
+use fanhook_outbound::{HeaderName, HeaderValue, Request, Target, header};
 
 use crate::{credentials::Credentials, job::Job};
 
@@ -83,7 +83,14 @@ impl<'a> Preparer<'a> {
         };
         let own = self.own_headers(&delivery, id_type, attempt)?;
         let body = Bytes::from(std::mem::take(&mut self.rendered.body));
-        let request = Request { method: job.method.clone(), target, shared: job.headers.clone(), own, body };
+        let request = Request {
+            method: job.method.clone(),
+            target,
+            shared: job.headers.clone(),
+            own,
+            body,
+            wants_answer: false,
+        };
         Ok(Prepared { request, delivery, id: id.into_owned() })
     }
 
@@ -103,6 +110,8 @@ impl<'a> Preparer<'a> {
             own.push((WEBHOOK_SIGNATURE, value));
         }
         own.extend(attempt.credentials.header.clone());
+        // Its token comes when it is sent.
+        own.extend(attempt.credentials.tokens.as_ref().map(|_| (header::AUTHORIZATION, untold())));
         if job.pinned.content.carry_environment {
             own.push((FANHOOK_ATTEMPT, HeaderValue::from(u16::from(attempt.tries) + 1)));
             let known = job.id_types.iter().find(|(code, _)| code.as_str() == id_type);
@@ -124,6 +133,13 @@ pub(crate) fn tags<'a>(
     let inline = |name: &str| recipient.tag(name).filter(|value| !value.is_empty());
     let stored = move |name: &str| profile.and_then(|profile| profile.tag(name));
     job.program.tags().iter().map(move |name| inline(name).or_else(|| stored(name)))
+}
+
+/// Stands where a secret will.
+fn untold() -> HeaderValue {
+    let mut value = HeaderValue::from_static("Bearer");
+    value.set_sensitive(true);
+    value
 }
 
 fn text(value: &str) -> Result<HeaderValue, Reason> {

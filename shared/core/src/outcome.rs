@@ -55,6 +55,8 @@ pub enum Reason {
     InvalidRequest,
     /// Our own code failed on this recipient.
     Internal,
+    /// The token endpoint refused to give an access token; the receiver was not called.
+    TokenRefused,
     /// Tries ended with a status that may be tried again.
     ExhaustedStatus,
     /// Tries ended with a time-out.
@@ -65,6 +67,8 @@ pub enum Reason {
     ExhaustedTls,
     /// Tries ended with an answer that is no HTTP.
     ExhaustedProtocol,
+    /// Tries ended without an access token; the receiver was not called.
+    ExhaustedToken,
     /// The run's expiry came first.
     Expired,
     /// The run was cancelled.
@@ -72,7 +76,7 @@ pub enum Reason {
 }
 
 /// Every reason: its byte in a chunk row (32 to 127, never re-used), its outcome, its name in API and outcome objects.
-pub const REASONS: [(Reason, u8, Outcome, &str); 17] = [
+pub const REASONS: [(Reason, u8, Outcome, &str); 19] = [
     (Reason::Delivered, 32, Outcome::Delivered, "delivered"),
     (Reason::NoId, 40, Outcome::NoId, "no_id"),
     (Reason::EmptyValue, 48, Outcome::EmptyValue, "empty_value"),
@@ -83,11 +87,13 @@ pub const REASONS: [(Reason, u8, Outcome, &str); 17] = [
     (Reason::EndpointGone, 75, Outcome::Refused, "endpoint_gone"),
     (Reason::InvalidRequest, 76, Outcome::Refused, "invalid_request"),
     (Reason::Internal, 77, Outcome::Refused, "internal"),
+    (Reason::TokenRefused, 79, Outcome::Refused, "token_refused"),
     (Reason::ExhaustedStatus, 88, Outcome::Exhausted, "exhausted_status"),
     (Reason::ExhaustedTimeout, 89, Outcome::Exhausted, "exhausted_timeout"),
     (Reason::ExhaustedConnection, 90, Outcome::Exhausted, "exhausted_connection"),
     (Reason::ExhaustedTls, 91, Outcome::Exhausted, "exhausted_tls"),
     (Reason::ExhaustedProtocol, 92, Outcome::Exhausted, "exhausted_protocol"),
+    (Reason::ExhaustedToken, 93, Outcome::Exhausted, "exhausted_token"),
     (Reason::Expired, 96, Outcome::Expired, "expired"),
     (Reason::Cancelled, 104, Outcome::Cancelled, "cancelled"),
 ];

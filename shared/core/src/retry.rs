@@ -37,6 +37,11 @@ pub enum Attempt {
     Protocol,
     /// The address is not to be dialled.
     Blocked,
+    /// No access token could be had, and the receiver was not called.
+    NoToken {
+        /// HTTP status of the token endpoint; none: it did not answer.
+        status: Option<u16>,
+    },
 }
 
 /// What a request's end means for its recipients.
@@ -65,6 +70,13 @@ pub fn verdict(attempt: Attempt) -> Verdict {
         Attempt::Tls => Verdict::Again(Reason::ExhaustedTls),
         Attempt::Protocol => Verdict::Again(Reason::ExhaustedProtocol),
         Attempt::Blocked => Verdict::Final(Reason::BlockedAddress),
+        // By the same rules as an answer of the receiver; one of success that held no token may pass.
+        Attempt::NoToken { status } => match status.map(|status| verdict(Attempt::Answered { status })) {
+            Some(Verdict::Final(Reason::Redirect | Reason::Status) | Verdict::Gone) => {
+                Verdict::Final(Reason::TokenRefused)
+            }
+            _ => Verdict::Again(Reason::ExhaustedToken),
+        },
     }
 }
 
@@ -119,6 +131,17 @@ mod tests {
             assert_eq!(answered(status), Verdict::Final(Reason::Status), "{status}");
         }
         assert_eq!(answered(410), Verdict::Gone);
+    }
+
+    #[test]
+    fn without_a_token_only_a_clear_no_is_final() {
+        let no_token = |status| verdict(Attempt::NoToken { status });
+        for status in [302, 400, 401, 403, 404, 410] {
+            assert_eq!(no_token(Some(status)), Verdict::Final(Reason::TokenRefused), "{status}");
+        }
+        for status in [None, Some(200), Some(408), Some(429), Some(500), Some(503)] {
+            assert_eq!(no_token(status), Verdict::Again(Reason::ExhaustedToken), "{status:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A webhook: the configuration of an endpoint by an administrator.
 
+mod authentication;
 mod check;
 mod header;
 mod port;
@@ -7,7 +8,7 @@ mod signing;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+pub use authentication::{Authentication, ClientAuthentication, TokenClient, TokenRequest};
 pub(crate) use check::check_name;
 pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
 pub(crate) use header::check_header;
@@ -236,72 +237,6 @@ pub enum ParameterType {
     Date,
     /// Taken from a parameter source when a run starts.
     Call,
-}
-
-/// How a request says who calls. Its secret is stored as KMS ciphertext, base64; encryption context: workspace, webhook, field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Authentication {
-    /// Not at all.
-    None {},
-    /// `Authorization: Bearer <secret>` (RFC 6750).
-    Bearer {
-        /// The encrypted token.
-        ciphertext: String,
-    },
-    /// A header of any name that holds the secret.
-    Header {
-        /// Name of the header.
-        name: String,
-        /// The encrypted key.
-        ciphertext: String,
-    },
-    /// `Authorization: Basic <base64 of username:secret>` (RFC 7617).
-    Basic {
-        /// User name.
-        username: String,
-        /// The encrypted password.
-        ciphertext: String,
-    },
-}
-
-impl Default for Authentication {
-    fn default() -> Self {
-        Self::None {}
-    }
-}
-
-impl Authentication {
-    /// The header that it sets.
-    pub fn header(&self) -> Option<&str> {
-        match self {
-            Self::None {} => None,
-            Self::Bearer { .. } | Self::Basic { .. } => Some("authorization"),
-            Self::Header { name, .. } => Some(name),
-        }
-    }
-
-    /// The encrypted secret.
-    pub fn ciphertext(&self) -> Option<&str> {
-        match self {
-            Self::None {} => None,
-            Self::Bearer { ciphertext }
-            | Self::Header { ciphertext, .. }
-            | Self::Basic { ciphertext, .. } => Some(ciphertext),
-        }
-    }
-
-    /// The header's value with the decrypted secret; none where there is no header.
-    pub fn value(&self, secret: &str) -> Option<String> {
-        match self {
-            Self::None {} => None,
-            Self::Bearer { .. } => Some(format!("Bearer {secret}")),
-            Self::Header { .. } => Some(secret.to_owned()),
-            Self::Basic { username, .. } => {
-                Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{secret}"))))
-            }
-        }
-    }
 }
 
 /// Limits of an endpoint, across all its runs.

@@ -26,7 +26,7 @@ use crate::{
 
 /// Most bytes of an answer's body that are read.
 pub(crate) const ANSWER: usize = 16 * 1024;
-/// Bytes of an answer that are kept, for an excerpt of its beginning.
+/// Bytes of an answer that are kept, for an excerpt of its beginning, where it is not wanted whole.
 const KEPT: usize = 4 * 1024;
 /// Idle connections are dropped before most receivers drop them.
 const IDLE: Duration = Duration::from_secs(50);
@@ -138,7 +138,7 @@ async fn exchange(pool: &Pool, request: &Request, watch: Option<&Watch>) -> Exch
     loop {
         match pool.request(assemble(request)).await {
             Ok(response) => {
-                let ended = answered(response, watch).await;
+                let ended = answered(response, request.wants_answer, watch).await;
                 return Exchange::Ended(Ended { resent: resent > 0, ..ended });
             }
             // After a freeze all kept connections may be dead; each is met once.
@@ -173,8 +173,13 @@ fn assemble(request: &Request) -> http::Request<Full<Bytes>> {
 }
 
 /// Reads an answer's body: to its end, so that the connection can be kept, but not without end.
-async fn answered(response: http::Response<Incoming>, watch: Option<&Watch>) -> Ended {
+async fn answered(response: http::Response<Incoming>, wanted: bool, watch: Option<&Watch>) -> Ended {
     let status = response.status();
+    let kept = match (wanted, status.is_success()) {
+        (true, _) => ANSWER,
+        (false, true) => 0,
+        (false, false) => KEPT,
+    };
     if let Some(watch) = watch {
         watch.answered(status, response.headers());
     }
@@ -191,9 +196,7 @@ async fn answered(response: http::Response<Incoming>, watch: Option<&Watch>) -> 
         if let Some(watch) = watch {
             watch.read(data);
         }
-        if !status.is_success() && answer.len() < KEPT {
-            answer.extend_from_slice(&data[..data.len().min(KEPT - answer.len())]);
-        }
+        answer.extend_from_slice(&data[..data.len().min(kept - answer.len())]);
     }
     Ended { retry_after, answer, ..Ended::without_answer(Attempt::Answered { status: status.as_u16() }) }
 }

@@ -49,6 +49,8 @@ pub struct Request {
     pub own: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
+    /// Whether the answer is to be read by us: then it is kept as far as it is read, that of a success as well.
+    pub wants_answer: bool,
 }
 
 /// What came of a request.
@@ -67,7 +69,7 @@ pub struct Ended {
     pub attempt: Attempt,
     /// `Retry-After` of the answer.
     pub retry_after: Option<String>,
-    /// Beginning of an answer that is no success, as it came.
+    /// Beginning of an answer that is no success, or that is wanted, as it came.
     pub answer: Vec<u8>,
     /// Whether it was sent once more, because a kept connection had died before a byte was written.
     pub resent: bool,

@@ -4,6 +4,7 @@
 //! request.
 
 use std::{
+    borrow::Borrow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
@@ -30,6 +31,12 @@ pub struct Watched {
     pub answer: Option<(StatusCode, HeaderMap, Vec<u8>)>,
     /// What went wrong, in the words of whoever found it; nothing of the request is in them.
     pub fault: Option<String>,
+}
+
+impl Borrow<Exchange> for Watched {
+    fn borrow(&self) -> &Exchange {
+        &self.exchange
+    }
 }
 
 /// What is noted while an exchange goes on.

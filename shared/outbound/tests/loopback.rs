@@ -103,6 +103,7 @@ fn request(url: &str) -> Request {
         shared: Arc::new(shared),
         own: vec![(HeaderName::from_static("webhook-id"), HeaderValue::from_static("msg_1"))],
         body: Bytes::from_static(b"{\"a\":1}"),
+        wants_answer: false,
     }
 }
 
@@ -195,6 +196,21 @@ async fn of_an_answer_without_end_only_the_beginning_is_read() {
     sleep(Duration::from_millis(200));
     // What the sockets' buffers take, and no more.
     assert!(written.load(Ordering::SeqCst) < 16 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_where_it_is_wanted_as_far_as_it_is_read() {
+    let head: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n";
+    let long: &[u8] = [head, &vec![b'x'; 20_000]].concat().leak();
+    for (answer, kept) in [(&b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"[..], 2), (long, 16 * 1024)] {
+        for (wants_answer, kept) in [(true, kept), (false, 0)] {
+            let endpoint = Endpoint::answering(answer);
+            let wanting = Request { wants_answer, ..request(&endpoint.url()) };
+            let exchange = endpoint.client().send(&wanting, DEADLINE).await;
+            let Exchange::Ended(ended) = exchange else { panic!("{exchange:?}") };
+            assert_eq!((ended.attempt, ended.answer.len()), (Attempt::Answered { status: 200 }, kept));
+        }
+    }
 }
 
 #[tokio::test]

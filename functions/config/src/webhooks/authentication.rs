@@ -1,6 +1,10 @@
 //! What requests authenticate with: the secret is write-only, encrypted before it is stored.
 
-use fanhook_core::{fault::Fault, id::WebhookId, webhook::Authentication};
+use fanhook_core::{
+    fault::Fault,
+    id::WebhookId,
+    webhook::{Authentication, ClientAuthentication, TokenClient},
+};
 use fanhook_store::ports::SecretContext;
 use secrecy::SecretSlice;
 use serde::Deserialize;
@@ -39,15 +43,36 @@ pub(crate) enum AuthenticationInput {
         #[serde(default)]
         secret: Option<String>,
     },
+    /// An access token of OAuth 2.0 client credentials.
+    #[serde(rename = "oauth2")]
+    OAuth2 {
+        /// Full address of the token endpoint.
+        token_url: String,
+        /// The client identifier.
+        client_id: String,
+        /// The client secret; left out: as it was.
+        #[serde(default)]
+        secret: Option<String>,
+        /// Scopes, between spaces.
+        #[serde(default)]
+        scope: Option<String>,
+        /// Whom the token is for.
+        #[serde(default)]
+        audience: Option<String>,
+        /// How identifier and secret go to the token endpoint.
+        #[serde(default)]
+        client_authentication: ClientAuthentication,
+    },
 }
 
 impl AuthenticationInput {
     fn secret(&self) -> Option<&str> {
         match self {
             Self::None {} => None,
-            Self::Bearer { secret } | Self::Header { secret, .. } | Self::Basic { secret, .. } => {
-                secret.as_deref()
-            }
+            Self::Bearer { secret }
+            | Self::Header { secret, .. }
+            | Self::Basic { secret, .. }
+            | Self::OAuth2 { secret, .. } => secret.as_deref(),
         }
     }
 
@@ -58,6 +83,10 @@ impl AuthenticationInput {
             Self::Bearer { .. } => Authentication::Bearer { ciphertext },
             Self::Header { name, .. } => Authentication::Header { name, ciphertext },
             Self::Basic { username, .. } => Authentication::Basic { username, ciphertext },
+            Self::OAuth2 { token_url, client_id, secret: _, scope, audience, client_authentication } => {
+                let client = TokenClient { token_url, client_id, scope, audience, client_authentication };
+                Authentication::OAuth2 { client, ciphertext }
+            }
         }
     }
 
@@ -68,6 +97,7 @@ impl AuthenticationInput {
             Self::Bearer { .. } => matches!(old, Authentication::Bearer { .. }),
             Self::Header { .. } => matches!(old, Authentication::Header { .. }),
             Self::Basic { .. } => matches!(old, Authentication::Basic { .. }),
+            Self::OAuth2 { .. } => matches!(old, Authentication::OAuth2 { .. }),
         };
         old.ciphertext().filter(|_| same && self.secret().is_none()).map(str::to_owned)
     }

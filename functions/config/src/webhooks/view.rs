@@ -3,7 +3,7 @@
 use fanhook_core::{
     id::{IdTypeCode, WebhookId},
     signature::Algorithm,
-    webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
+    webhook::{Authentication, Content, Limits, RetryPolicy, Signing, TokenClient, Webhook},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -57,8 +57,14 @@ pub(crate) struct WebhookView {
 enum AuthenticationView {
     None {},
     Bearer {},
-    Header { name: String },
-    Basic { username: String },
+    Header {
+        name: String,
+    },
+    Basic {
+        username: String,
+    },
+    #[serde(rename = "oauth2")]
+    OAuth2(TokenClient),
 }
 
 impl From<&Authentication> for AuthenticationView {
@@ -68,6 +74,7 @@ impl From<&Authentication> for AuthenticationView {
             Authentication::Bearer { .. } => Self::Bearer {},
             Authentication::Header { name, .. } => Self::Header { name: name.clone() },
             Authentication::Basic { username, .. } => Self::Basic { username: username.clone() },
+            Authentication::OAuth2 { client, .. } => Self::OAuth2(client.clone()),
         }
     }
 }

@@ -26,6 +26,10 @@ async fn what_requests_authenticate_with_goes_in_and_never_comes_out() {
         json!({"kind": "bearer"}),
         json!({"kind": "header", "name": "X-Api-Key"}),
         json!({"kind": "basic", "username": "shop"}),
+        json!({
+            "kind": "oauth2", "token_url": "https://login.example.com/token", "client_id": "fanhook",
+            "scope": "coupons members", "audience": "https://crm.example.com", "client_authentication": "body",
+        }),
     ];
     for kind in kinds {
         let world = World::new();
@@ -55,11 +59,10 @@ async fn what_requests_authenticate_with_goes_in_and_never_comes_out() {
         assert!(!world.get(format!("/webhooks/{id}")).await.to_string().contains("ciphertext"));
 
         // A secret of one kind is none of another.
-        input["authentication"] =
-            json!({"kind": if kind["kind"] == "bearer" { "basic" } else { "bearer" }, "username": "shop"});
-        if kind["kind"] != "bearer" {
-            input["authentication"].as_object_mut().unwrap().remove("username");
-        }
+        input["authentication"] = match kind["kind"].as_str() {
+            Some("bearer") => json!({"kind": "basic", "username": "shop"}),
+            _ => json!({"kind": "bearer"}),
+        };
         let refused = world.call("PUT", format!("/webhooks/{id}")).json(&input).send().await;
         assert_eq!(refused.fields(), ["authentication.secret"]);
         input["authentication"] = json!({"kind": "none"});
@@ -68,6 +71,18 @@ async fn what_requests_authenticate_with_goes_in_and_never_comes_out() {
         let settings = endpoint(&world, id).await.unwrap().settings;
         assert_eq!(settings.authentication, Authentication::None {});
     }
+}
+
+#[tokio::test]
+async fn a_client_authenticates_by_basic_unless_said_otherwise() {
+    let world = World::new();
+    let mut input = webhook("Coupons");
+    let url = "https://login.example.com/token";
+    input["authentication"] = json!({"kind": "oauth2", "token_url": url, "client_id": "a", "secret": "k"});
+    let made = world.call("POST", "/webhooks").json(&input).send().await.ok(201);
+    let told =
+        json!({"kind": "oauth2", "token_url": url, "client_id": "a", "client_authentication": "basic"});
+    assert_eq!(made["authentication"], told);
 }
 
 #[tokio::test]
@@ -89,6 +104,24 @@ async fn what_cannot_authenticate_is_refused_with_its_place() {
         (
             json!({"kind": "basic", "username": "", "secret": "k\n"}),
             vec!["authentication.username", "authentication.secret"],
+        ),
+        (
+            json!({"kind": "oauth2", "token_url": "https://169.254.169.254/", "client_id": "", "scope": " ", "audience": "", "secret": "ü"}),
+            vec![
+                "authentication.token_url",
+                "authentication.client_id",
+                "authentication.scope",
+                "authentication.audience",
+                "authentication.secret",
+            ],
+        ),
+        (
+            json!({"kind": "oauth2", "token_url": "http://login.example.com/", "client_id": "a", "secret": "k"}),
+            vec!["authentication.token_url"],
+        ),
+        (
+            json!({"kind": "oauth2", "token_url": "https://api.example.com/token", "client_id": "a", "secret": "k"}),
+            vec!["authentication.token_url"],
         ),
     ];
     for (authentication, fields) in table {

@@ -179,7 +179,8 @@ async fn a_secret_is_rotated_by_one_call_that_changes_nothing_else() {
 async fn a_rotation_that_is_repeated_by_mistake_is_refused_by_its_version() {
     let world = World::new();
     let (id, _) = make(&world, json!({"kind": "standard_webhooks", "secret": GIVEN})).await;
-    let rotate = || world.call("POST", format!("/webhooks/{id}/rotate-secret")).header("if-match", "\"1\"").send();
+    let rotate =
+        || world.call("POST", format!("/webhooks/{id}/rotate-secret")).header("if-match", "\"1\"").send();
     let rotated = rotate().await;
     assert_eq!(rotated.headers["etag"], "\"2\"");
     assert_eq!(rotate().await.code(412), "changed_since");

@@ -21,7 +21,8 @@ const ALLOWED_RATE: &str = "webhook-allowed-rate";
 
 pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> StoreResult<Answer> {
     let message = &question.message;
-    let prepared = match make(ports, message).await?.into_iter().next() {
+    let (made, _) = make(ports, message).await?;
+    let prepared = match made.into_iter().next() {
         Some(Ok(prepared)) => prepared,
         Some(Err(reason)) => return Ok(failed(hint::unsent(reason))),
         None => return Err(StoreError::corrupt("question", "it names no user")),
@@ -39,6 +40,7 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
         shared: Arc::new(shared),
         own,
         body: Bytes::new(),
+        wants_answer: false,
     };
     let watched = ports.http.watch(&request, time_left(ports, &message.pinned.content, end)).await;
     let attempt = match &watched.exchange {

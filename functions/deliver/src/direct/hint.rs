@@ -5,16 +5,17 @@ use fanhook_core::{
     outcome::Reason,
     retry::Attempt,
 };
-use fanhook_outbound::Watched;
+use fanhook_outbound::{Ended, Watched};
 
 /// The failure of a request that was sent, or was to be.
 pub(super) fn of(attempt: Attempt, watched: &Watched) -> Failure {
     let phase = match attempt {
-        Attempt::Answered { .. } | Attempt::Blocked => None,
+        Attempt::Answered { .. } | Attempt::Blocked | Attempt::NoToken { .. } => None,
         _ => Some(watched.phase),
     };
     let (what, hint) = match attempt {
         Attempt::Answered { status } => return Failure { phase, ..answered(status) },
+        Attempt::NoToken { status } => return no_token(status, ""),
         Attempt::TimedOut => (timed_out(watched.phase), slow(watched.phase)),
         Attempt::Disconnected if watched.phase == Phase::Connect => (
             "no connection could be made",
@@ -113,6 +114,47 @@ fn answered(status: u16) -> Failure {
         detail: format!("the receiver answered with status {status}"),
         hint: hint.to_owned(),
     }
+}
+
+/// The failure of a request for an access token.
+pub(super) fn without_token(ended: &Ended) -> Failure {
+    match ended.attempt {
+        Attempt::NoToken { status } => no_token(status, &String::from_utf8_lossy(&ended.answer)),
+        _ => Failure {
+            phase: None,
+            detail: "the token URL is not called: it, or an address that its name resolves to, is private or otherwise special".to_owned(),
+            hint: "use a public https address as `authentication.token_url`".to_owned(),
+        },
+    }
+}
+
+fn no_token(status: Option<u16>, answer: &str) -> Failure {
+    let hint = match status {
+        Some(200..=299) => {
+            "its answer holds no bearer token (RFC 6749, section 5.1): check `authentication.token_url`"
+        }
+        Some(300..=399) => {
+            "redirects are never followed: write the final address as `authentication.token_url`"
+        }
+        Some(400 | 401 | 403) => {
+            "check `client_id` and `secret`, `scope`, `audience`, and whether this server wants `client_authentication` `body`"
+        }
+        Some(408 | 425 | 429 | 500..=599) => {
+            "the token endpoint has a fault, or is asked too often; a real send is tried again"
+        }
+        Some(_) => "check `authentication.token_url`",
+        None => {
+            "check host and port of `authentication.token_url`, its certificate, and that no firewall keeps us out"
+        }
+    };
+    let detail = match status {
+        Some(status) if answer.is_empty() => {
+            format!("the token URL gave no access token, with status {status}")
+        }
+        Some(status) => format!("the token URL gave no access token, with status {status}: {answer}"),
+        None => "the token URL did not answer".to_owned(),
+    };
+    Failure { phase: None, detail, hint: hint.to_owned() }
 }
 
 /// Why nothing is sent to this user.

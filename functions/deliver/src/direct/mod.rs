@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fanhook_core::{
     chunk::States,
-    direct::{Answer, Message, Preview, Question, Tested, Verdict},
+    direct::{Answer, Failure, Message, Preview, Question, Tested, Verdict},
     outcome::Reason,
     push::IdPolicy,
     recipient, retry,
@@ -18,14 +18,16 @@ use fanhook_core::{
     webhook::Content,
 };
 use fanhook_lambda::telemetry::chain;
-use fanhook_outbound::{Ended, Exchange};
+use fanhook_outbound::{Ended, Exchange, OurFault};
 use fanhook_store::{StoreError, StoreResult};
 
 use crate::{
     Ports,
+    flight::{Flown, fly},
     job::Job,
     parse::Recipients,
     prepare::{Prepared, Preparer, Try},
+    token::Tokens,
 };
 
 /// Longest deadline of a test send: whoever asked waits for it behind an API that answers within 30 s.
@@ -60,7 +62,7 @@ pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> Stor
 }
 
 async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
-    let made = make(ports, message).await?;
+    let (made, _) = make(ports, message).await?;
     let messages = made.into_iter().map(|made| match made {
         Ok(prepared) => Preview { request: Some(show::unsent(&prepared.request)), verdict: None },
         Err(reason) => Preview { request: None, verdict: Some(Verdict::last(reason)) },
@@ -70,17 +72,23 @@ async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
 
 async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answer> {
     // A test has one ID, and so one message.
-    let prepared = match make(ports, message).await?.into_iter().next().unwrap_or(Err(Reason::NoId)) {
+    let (made, tokens) = make(ports, message).await?;
+    let mut prepared = match made.into_iter().next().unwrap_or(Err(Reason::NoId)) {
         Ok(prepared) => prepared,
         Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
     };
-    let watched = ports.http.watch(&prepared.request, time_left(ports, &message.pinned.content, end)).await;
+    let deadline = time_left(ports, &message.pinned.content, end);
+    let send = async |request: &_, deadline| ports.http.watch(request, deadline).await;
+    let tokens = tokens.map(|tokens| (tokens, || true));
+    let watched = match fly(ports, &mut prepared.request, tokens, deadline, send).await {
+        Flown::Sent(watched) => watched,
+        Flown::WithoutToken(ended) => return Ok(Answer::Test(Box::new(without_token(&ended)))),
+        Flown::OurFault(fault) => return Ok(not_sent(fault)),
+        Flown::Unsent => return Ok(Answer::Unavailable {}),
+    };
     let ended = match &watched.exchange {
         Exchange::Ended(ended) => ended,
-        Exchange::OurFault(fault) => {
-            tracing::warn!(error = %chain(fault), "a test was not sent");
-            return Ok(Answer::Unavailable {});
-        }
+        Exchange::OurFault(fault) => return Ok(not_sent(*fault)),
     };
     let verdict = verdict(ended);
     let passed = verdict.reason == Reason::Delivered;
@@ -101,8 +109,17 @@ fn time_left(ports: &Ports, content: &Content, end: Millis) -> Duration {
     content.deadline().min(LONGEST).min(left)
 }
 
-/// The messages that a user gets, as a run makes them at the first try; or why there is none.
-async fn make(ports: &Ports, message: &Message) -> StoreResult<Vec<Result<Prepared, Reason>>> {
+/// By a fault of ours.
+fn not_sent(fault: OurFault) -> Answer {
+    tracing::warn!(error = %chain(&fault), "a test was not sent");
+    Answer::Unavailable {}
+}
+
+/// A message that a user gets, or why there is none.
+type Made = Result<Prepared, Reason>;
+
+/// The messages that a user gets, as a run makes them at the first try; and where their access tokens come from.
+async fn make(ports: &Ports, message: &Message) -> StoreResult<(Vec<Made>, Option<Tokens>)> {
     let now = ports.clock.now();
     let job = Job::new(message.pinned.clone())?;
     let of = (&job.pinned.workspace, job.pinned.webhook);
@@ -118,7 +135,7 @@ async fn make(ports: &Ports, message: &Message) -> StoreResult<Vec<Result<Prepar
         let recipient = recipients.get(index).ok_or(Reason::Internal)?;
         preparer.prepare(recipient, recipients.profile(recipient), attempt)
     };
-    Ok((0..recipients.len()).map(one).collect())
+    Ok(((0..recipients.len()).map(one).collect(), credentials.tokens.clone()))
 }
 
 /// Reads recipients, and their profiles where the question allows it.
@@ -159,12 +176,14 @@ fn verdict(ended: &Ended) -> Verdict {
 
 /// A test of which nothing is sent.
 fn unsent(reason: Reason) -> Tested {
-    Tested {
-        passed: false,
-        verdict: Verdict::last(reason),
-        request: None,
-        answer: None,
-        times: None,
-        failure: Some(hint::unsent(reason)),
-    }
+    failed(Verdict::last(reason), hint::unsent(reason))
+}
+
+/// A test that gets no access token.
+fn without_token(ended: &Ended) -> Tested {
+    failed(verdict(ended), hint::without_token(ended))
+}
+
+fn failed(verdict: Verdict, failure: Failure) -> Tested {
+    Tested { passed: false, verdict, request: None, answer: None, times: None, failure: Some(failure) }
 }

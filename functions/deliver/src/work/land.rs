@@ -8,6 +8,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::Worker;
 use crate::{
+    flight::Flown,
     parse::Recipients,
     plan::{self, Decision},
     prepare::{Prepared, tags},
@@ -41,7 +42,7 @@ pub(super) struct Landed<'a> {
     pub(super) index: usize,
     pub(super) prepared: Prepared,
     /// None where our own code panicked.
-    pub(super) exchange: Option<Exchange>,
+    pub(super) flown: Option<Flown<Exchange>>,
     pub(super) _permit: SemaphorePermit<'a>,
 }
 
@@ -52,20 +53,23 @@ pub(super) enum News {
 }
 
 impl Worker<'_> {
-    /// Takes the end of a request in.
+    /// Takes the end of a request in; one that was not sent is as it was.
     pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
-        let Landed { index, prepared, exchange, .. } = landed;
+        let Landed { index, prepared, flown, .. } = landed;
         let now = self.invocation.ports.clock.now();
         self.chunk.first_attempt.get_or_insert(now);
         let ends = self.ends();
-        let ended = match exchange {
-            Some(Exchange::Ended(ended)) => ended,
+        let ended = match flown.map(Flown::exchange) {
+            Some(Some(Exchange::Ended(ended))) => ended,
             // For ever it can't go on: when the policy has ended, the way to the receiver is what failed.
-            Some(Exchange::OurFault(_)) if now > ends.policy => Ended::without_answer(Attempt::Disconnected),
-            Some(Exchange::OurFault(fault)) => {
+            Some(Some(Exchange::OurFault(_))) if now > ends.policy => {
+                Ended::without_answer(Attempt::Disconnected)
+            }
+            Some(Some(Exchange::OurFault(fault))) => {
                 self.fault(&fault);
                 return None;
             }
+            Some(None) => return None,
             None => {
                 self.unsaved += 1;
                 let tries = self.chunk.states.tried(index);
@@ -92,6 +96,7 @@ impl Worker<'_> {
         };
         let status = match ended.attempt {
             Attempt::Answered { status } => Some(status),
+            Attempt::NoToken { status } => status,
             _ => None,
         };
         let answer =

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,9 +21,10 @@ use super::{
 };
 use crate::{
     UNSAVED,
+    flight::{Flown, fly},
     pace::{Pace, Slot},
     parse::Recipients,
-    plan::{Gate, Stop},
+    plan::{self, Gate, Stop},
     prepare::{Prepared, Try},
 };
 
@@ -46,12 +48,16 @@ impl Worker<'_> {
         let invocation = self.invocation;
         let clock = &*invocation.ports.clock;
         let mut flights = FuturesUnordered::new();
-        let mut landed = VecDeque::new();
+        let mut landed = VecDeque::<Landed<'_>>::new();
         let mut waiting = self.waiting();
         let mut spare = None;
         let mut save_by: Option<BoxFuture<'_, ()>> = None;
         loop {
             while let Some(end) = landed.pop_front() {
+                if matches!(end.flown, Some(Flown::Unsent)) {
+                    waiting.push_front(end.index);
+                    continue;
+                }
                 match self.land(end, recipients) {
                     None => {}
                     Some(news) => beside(&mut flights, &mut landed, self.tell(news)).await,
@@ -75,11 +81,14 @@ impl Worker<'_> {
                     break Pause::Permit;
                 };
                 let Some(index) = waiting.pop_front() else { break Pause::Nothing };
-                if let Some(prepared) = self.start(index, recipients) {
-                    let (http, deadline) = (&*invocation.ports.http, self.deadline);
+                if let Some(mut prepared) = self.start(index, recipients) {
+                    let (ports, deadline) = (invocation.ports, self.deadline);
+                    let tokens = self.credentials.tokens.clone().map(|tokens| (tokens, self.openness()));
                     flights.push(async move {
-                        let exchange = caught(http.send(&prepared.request, deadline)).await;
-                        Landed { index, prepared, exchange, _permit: permit }
+                        let send = async |request: &_, deadline| ports.http.send(request, deadline).await;
+                        let flight = fly(ports, &mut prepared.request, tokens, deadline, send);
+                        let flown = caught(flight).await;
+                        Landed { index, prepared, flown, _permit: permit }
                     });
                 }
             };
@@ -127,6 +136,17 @@ impl Worker<'_> {
                     return Fenced::Lost;
                 }
             }
+        }
+    }
+
+    /// Whether a request that has begun, and so ends in time, may still be sent.
+    fn openness(&self) -> impl Fn() -> bool + use<> {
+        let (view, clock) = (self.view.clone(), Arc::clone(&self.invocation.ports.clock));
+        let (run, webhook) = (self.chunk.id.run, self.job.pinned.webhook);
+        move || {
+            let view = view.borrow();
+            let (run, endpoint) = (view.run(run), view.endpoint(webhook));
+            plan::gate(clock.now(), view.read_at, run, endpoint, Millis(u64::MAX)) == Gate::Open
         }
     }
 

@@ -18,7 +18,8 @@ use fanhook_store::{contract, endpoints, memory::MemoryDirect, ports::SecretCont
 use serde_json::value::RawValue;
 
 use crate::{
-    endpoint::Reply,
+    endpoint::{Reply, Seen},
+    oauth::oauth,
     world::{KEY, Setup, TIMEOUT, World, line},
 };
 
@@ -120,11 +121,23 @@ fn value<'a>(request: &'a ShownRequest, name: &str) -> &'a str {
     &request.headers.iter().find(|header| header.name == name).unwrap().value
 }
 
+fn token(answer: &'static str, status: u16) -> impl Fn(&Seen, usize) -> (Duration, Reply) {
+    move |_, _| (Duration::from_millis(20), Reply::Body(status, answer.to_owned()))
+}
+
+const TOKEN: &str = r#"{"access_token":"t0ken-of-the-crm","token_type":"bearer"}"#;
+
 #[tokio::test]
 async fn a_preview_is_byte_for_byte_what_a_run_sends() {
-    let world = World::new(secured()).await;
+    for authentication in [secured().authentication, oauth] {
+        preview_and_send(World::new(Setup { authentication, ..secured() }).await).await;
+    }
+}
+
+async fn preview_and_send(world: World) {
+    world.endpoint.tokens(token(TOKEN, 200));
     let previews = world.preview(world.message(&line(0)).await).await;
-    assert!(world.endpoint.seen().is_empty(), "a preview sends nothing");
+    assert!(world.endpoint.seen().is_empty() && world.endpoint.asked().is_empty(), "a preview sends nothing");
     world.drive().await;
     let seen = world.endpoint.seen()[0].clone();
     let [Preview { request: Some(request), verdict: None }] = &previews[..] else { panic!("{previews:?}") };
@@ -352,4 +365,42 @@ async fn an_interface_that_gives_no_value_is_told_with_what_to_do() {
     let world = World::new(Setup::default()).await;
     world.endpoint.answer(Reply::OurFault);
     assert_eq!(fetch(&world, "/stock").await, Answer::Unavailable {});
+}
+
+#[tokio::test]
+async fn a_test_gets_its_access_token_and_replaces_one_that_is_refused() {
+    let world = World::new(Setup { authentication: oauth, ..secured() }).await;
+    world.endpoint.tokens(token(TOKEN, 200));
+    world.endpoint.script(|_, earlier| {
+        (Duration::from_millis(50), Reply::Status(if earlier == 0 { 401 } else { 200 }))
+    });
+    let tested = world.test(&line(0)).await;
+    assert!(tested.passed);
+    assert_eq!((world.endpoint.asked().len(), world.endpoint.seen().len()), (2, 2));
+    assert_eq!(value(&tested.request.unwrap(), "authorization"), MASKED);
+}
+
+#[tokio::test]
+async fn a_test_without_an_access_token_says_what_the_token_url_answered_and_what_to_do() {
+    let world = World::new(Setup { authentication: oauth, ..secured() }).await;
+    world.endpoint.tokens(token(r#"{"error":"invalid_client"}"#, 401));
+    let tested = world.test(&line(0)).await;
+    assert_eq!(
+        (tested.passed, tested.verdict.reason, tested.verdict.tried_again),
+        (false, Reason::TokenRefused, false)
+    );
+    let failure = tested.failure.unwrap();
+    assert!(
+        failure.detail.contains("status 401") && failure.detail.contains("invalid_client"),
+        "{}",
+        failure.detail
+    );
+    assert!(failure.hint.contains("client_id"), "{}", failure.hint);
+    assert!(world.endpoint.seen().is_empty() && tested.request.is_none());
+
+    let world = World::new(Setup { authentication: oauth, ..secured() }).await;
+    world.endpoint.tokens(|_, _| (Duration::ZERO, Reply::Attempt(Attempt::Disconnected)));
+    let tested = world.test(&line(0)).await;
+    assert_eq!((tested.verdict.reason, tested.verdict.tried_again), (Reason::ExhaustedToken, true));
+    assert!(tested.failure.unwrap().hint.contains("token_url"));
 }

@@ -47,13 +47,19 @@ pub(crate) enum Reply {
 
 type Script = dyn Fn(&Seen, usize) -> (Duration, Reply) + Send + Sync;
 
+/// Address of the endpoint's token endpoint.
+pub(crate) const TOKEN_URL: &str = "https://login.example/token";
+
 pub(crate) struct Endpoint {
     clock: Arc<ManualClock>,
     crash: Arc<Crash>,
     seen: Mutex<Vec<Seen>>,
+    /// Requests for tokens.
+    asked: Mutex<Vec<Seen>>,
     under_way: AtomicUsize,
     most: AtomicUsize,
     script: Mutex<Arc<Script>>,
+    token_script: Mutex<Arc<Script>>,
 }
 
 /// Counts a request as under way until its future is gone.
@@ -72,8 +78,10 @@ impl Endpoint {
             clock,
             crash,
             seen: Mutex::default(),
+            asked: Mutex::default(),
             under_way: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            token_script: Mutex::new(Arc::clone(&script)),
             script: Mutex::new(script),
         }
     }
@@ -86,6 +94,16 @@ impl Endpoint {
     /// Answers every request so, after 50 ms.
     pub(crate) fn answer(&self, reply: Reply) {
         self.script(move |_, _| (Duration::from_millis(50), reply.clone()));
+    }
+
+    /// Answers each request for a token by the number of earlier ones.
+    pub(crate) fn tokens(&self, script: impl Fn(&Seen, usize) -> (Duration, Reply) + Send + Sync + 'static) {
+        *self.token_script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// Requests for tokens.
+    pub(crate) fn asked(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.asked.lock().unwrap()
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
@@ -116,6 +134,7 @@ impl Http for Endpoint {
         // A handshake has none.
         let webhook_id = headers.iter().find(|(name, _)| name == "webhook-id");
         let webhook_id = webhook_id.map(|(_, value)| value.clone()).unwrap_or_default();
+        let wants_token = request.target.as_text() == TOKEN_URL;
         let seen = Seen {
             at: self.clock.now(),
             webhook_id,
@@ -123,12 +142,16 @@ impl Http for Endpoint {
             url: request.target.as_text(),
             headers,
         };
-        let earlier = self.seen().iter().filter(|other| other.webhook_id == seen.webhook_id).count();
-        self.seen().push(seen.clone());
+        let earlier = {
+            let mut all = if wants_token { self.asked() } else { self.seen() };
+            all.push(seen.clone());
+            all.iter().filter(|other| other.webhook_id == seen.webhook_id).count() - 1
+        };
         let count = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         let _under_way = UnderWay(&self.under_way);
         self.most.fetch_max(count, Ordering::SeqCst);
-        let script = Arc::clone(&*self.script.lock().unwrap());
+        let script = if wants_token { &self.token_script } else { &self.script };
+        let script = Arc::clone(&*script.lock().unwrap());
         let (wait, reply) = script(&seen, earlier);
         self.clock.sleep(wait.min(deadline)).await;
         if self.crash.strikes("answer") {

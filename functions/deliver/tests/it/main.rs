@@ -13,6 +13,7 @@ mod direct;
 mod endpoint;
 mod faults;
 mod happy;
+mod oauth;
 mod retry;
 mod secrecy;
 mod signing;

@@ -66,6 +66,13 @@ async fn no_canary_shows_up_in_logs() {
         |operation| if matches!(operation, Operation::Decrypt(_)) { Fault::Before } else { Fault::None },
     );
     world.invoke().await;
+    let got = r#"{"access_token":"t0ken-of-the-crm","token_type":"bearer"}"#;
+    let answers = [(200, got.to_owned()), (200, format!("{{{got}")), (401, format!("{got} {KEY}"))];
+    for (status, answer) in answers {
+        let world = World::new(Setup { authentication: crate::oauth::oauth, ..Setup::default() }).await;
+        world.endpoint.tokens(move |_, _| (Duration::ZERO, Reply::Body(status, answer.clone())));
+        world.invoke().await;
+    }
     drop(guard);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("\"chunk\""), "the log is read");
@@ -77,6 +84,9 @@ async fn no_canary_shows_up_in_logs() {
         "Adelheid",
         "user-",
         "crm.example",
+        "login.example",
+        "t0ken",
+        KEY,
         "msg_",
     ] {
         assert!(!log.contains(canary), "{canary}");

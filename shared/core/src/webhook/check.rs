@@ -6,16 +6,14 @@ use url::Host;
 
 use super::header::check_header;
 use super::{
-    Authentication, Body, Content, Header, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS,
-    MAX_PARAMETERS, MAX_URL_TEMPLATE, Method, ParameterType, RetryPolicy, Webhook, port,
+    Body, Content, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS, MAX_URL_TEMPLATE,
+    Method, ParameterType, RetryPolicy, Webhook, port,
 };
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
 
 /// Longest name of a webhook or a push and of what marketers read, in characters.
 pub const MAX_NAME: usize = 100;
-/// Longest user name of basic authentication, in bytes.
-const MAX_USERNAME: usize = 256;
 /// Longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 1000;
 /// Longest time that a failed request is tried again, in seconds.
@@ -53,43 +51,10 @@ impl Webhook {
         for (index, code) in self.id_types.iter().enumerate().filter(|(_, code)| !seen.insert(*code)) {
             faults.push(Fault::new(format!("id_types[{index}]"), format!("`{code}` is named twice")));
         }
-        faults.extend(self.check_authentication().into_iter().map(|fault| fault.within("authentication")));
+        let authentication = self.authentication.check(&self.content, rules).into_iter();
+        faults.extend(authentication.map(|fault| fault.within("authentication")));
         faults.extend(self.limits.check().into_iter().map(|fault| fault.within("limits")));
         faults.extend(self.retry.check().into_iter().map(|fault| fault.within("retry")));
-        faults
-    }
-}
-
-impl Webhook {
-    fn check_authentication(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        match &self.authentication {
-            Authentication::None {} | Authentication::Bearer { .. } => {}
-            Authentication::Header { name, .. } => {
-                let header = Header { name: name.clone(), value: String::new() };
-                let body = &self.content.body;
-                faults.extend(
-                    check_header(&header, body)
-                        .into_iter()
-                        .map(|fault| Fault { field: "name".to_owned(), ..fault }),
-                );
-            }
-            Authentication::Basic { username, .. } => {
-                let fits = (1..=MAX_USERNAME).contains(&username.len());
-                if !fits || username.contains(':') || username.chars().any(char::is_control) {
-                    let detail = format!(
-                        "a user name has 1 to {MAX_USERNAME} bytes, no colon and no control characters (RFC 7617)"
-                    );
-                    faults.push(Fault::new("username", detail));
-                }
-            }
-        }
-        let taken =
-            |name: &str| self.content.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-        if let Some(name) = self.authentication.header().filter(|name| taken(name)) {
-            let fault = Fault::new("", format!("`{name}` is one of the static headers already"));
-            faults.push(fault.hint("remove the static header, or authenticate in another way"));
-        }
         faults
     }
 }
@@ -128,7 +93,7 @@ impl Content {
         if self.url.len() > MAX_URL_TEMPLATE {
             faults.push(Fault::new("url", format!("a URL has at most {MAX_URL_TEMPLATE} bytes")));
         }
-        self.check_origin(rules, &mut faults);
+        faults.extend(check_origin(&self.url, rules).into_iter().map(|fault| fault.within("url")));
         self.check_headers(&mut faults);
         self.check_parameters(&mut faults);
         if self.body.template().len() > MAX_BODY_TEMPLATE {
@@ -155,21 +120,6 @@ impl Content {
             faults.extend(Skeleton::parse(self).err().unwrap_or_default());
         }
         faults
-    }
-
-    /// Checks scheme, host and port; what is no address at all, parsing the template tells.
-    fn check_origin(&self, rules: Rules<'_>, faults: &mut Vec<Fault>) {
-        let Some(origin) = origin(&self.url) else { return };
-        if origin.scheme() == "http" && !rules.allow_http {
-            let hint = "write `https://`; this deployment does not allow `http`";
-            faults.push(Fault::new("url", "a webhook is called by https only").at(&self.url, 0).hint(hint));
-        }
-        let (Some(host), Some(port)) = (origin.host(), origin.port_or_known_default()) else { return };
-        let place = self.url.find("://").map_or(0, |at| at + 3);
-        let refused = port::check(port).and_then(|()| (rules.address)(host, port));
-        if let Err(reason) = refused {
-            faults.push(Fault::new("url", reason).at(&self.url, place));
-        }
     }
 
     fn check_headers(&self, faults: &mut Vec<Fault>) {
@@ -219,6 +169,23 @@ impl Content {
             }
         }
     }
+}
+
+/// Checks scheme, host and port of an address; what is no address at all, its parser tells.
+pub(super) fn check_origin(url: &str, rules: Rules<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let Some(origin) = origin(url) else { return faults };
+    if origin.scheme() == "http" && !rules.allow_http {
+        let hint = "write `https://`; this deployment does not allow `http`";
+        faults.push(Fault::new("", "only https is called").at(url, 0).hint(hint));
+    }
+    if let (Some(host), Some(port)) = (origin.host(), origin.port_or_known_default()) {
+        let place = url.find("://").map_or(0, |at| at + 3);
+        if let Err(reason) = port::check(port).and_then(|()| (rules.address)(host, port)) {
+            faults.push(Fault::new("", reason).at(url, place));
+        }
+    }
+    faults
 }
 
 /// Checks the name that people give to a webhook or a push.

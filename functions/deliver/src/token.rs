@@ -1,0 +1,224 @@
+//! Access tokens by OAuth 2.0 client credentials (RFC 6749, section 4.4): got by the same guarded client as everything, kept in the process
+//! until shortly before their end, and never asked for twice at a time.
+
+use std::{
+    collections::HashMap,
+    sync::{self, Arc, PoisonError},
+    time::Duration,
+};
+
+use fanhook_core::{
+    id::WebhookId,
+    retry::Attempt,
+    time::Millis,
+    webhook::{Authentication, TokenClient, TokenRequest},
+};
+use fanhook_lambda::clock::Clock;
+use fanhook_outbound::{
+    Ended, Exchange, HeaderMap, HeaderValue, Http, InvalidTarget, Method, Request, Target, excerpt, header,
+    sensitive,
+};
+use serde::{Deserialize, Deserializer};
+use tokio::sync::Mutex;
+
+/// How long a token is used whose end is not told.
+const UNTOLD: Duration = Duration::from_mins(5);
+/// How long a token is used at most.
+const LONGEST: Duration = Duration::from_hours(24);
+/// How long before its end a token is replaced, at most; of a short one a tenth of its life.
+const EARLY: Duration = Duration::from_mins(1);
+/// How long the failure of a request for a token stands for all who want one, and how often a token is replaced at most that the endpoint
+/// refused: shorter than the shortest wait before a next try.
+const STANDS: Duration = Duration::from_secs(3);
+
+/// A request for a token, ready to send.
+pub(crate) struct Asking {
+    request: Request,
+    /// What of it an answer must not give back, beside its headers.
+    secret: String,
+}
+
+/// A token that was got.
+#[derive(Clone)]
+struct Token {
+    header: HeaderValue,
+    /// From then on another one is asked for.
+    until: Millis,
+}
+
+/// The token of one endpoint.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    /// The last request for one, where it failed.
+    failed: Option<(Millis, Exchange)>,
+    /// When a token was last replaced because the endpoint refused it.
+    replaced: Option<Millis>,
+}
+
+/// The slot of each endpoint that was met, with the settings that its token was got by: other settings give a new one.
+#[derive(Default)]
+pub(crate) struct Slots(sync::Mutex<HashMap<WebhookId, (Authentication, Arc<Slot>)>>);
+
+impl Slots {
+    /// The slot of an endpoint with these settings.
+    pub(crate) fn get(&self, webhook: WebhookId, authentication: &Authentication) -> Arc<Slot> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match slots.get(&webhook) {
+            Some((known, slot)) if known == authentication => Arc::clone(slot),
+            _ => {
+                let slot = Arc::new(Slot::default());
+                slots.insert(webhook, (authentication.clone(), Arc::clone(&slot)));
+                slot
+            }
+        }
+    }
+}
+
+impl Asking {
+    /// The request for tokens of a client with its decrypted secret.
+    pub(crate) fn new(client: &TokenClient, secret: &str) -> Result<Self, InvalidTarget> {
+        let TokenRequest { authorization, body } = client.request(secret);
+        let mut own = vec![
+            (header::ACCEPT, HeaderValue::from_static("application/json")),
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+            (header::USER_AGENT, HeaderValue::from_static(crate::job::USER_AGENT)),
+        ];
+        if let Some(value) = authorization {
+            let mut value = HeaderValue::from_str(&value).map_err(|_| InvalidTarget)?;
+            value.set_sensitive(true);
+            own.push((header::AUTHORIZATION, value));
+        }
+        let request = Request {
+            method: Method::POST,
+            target: Target::parse(&client.token_url)?,
+            shared: Arc::new(HeaderMap::new()),
+            own,
+            body: body.into(),
+            wants_answer: true,
+        };
+        Ok(Self { request, secret: secret.to_owned() })
+    }
+}
+
+/// Where the requests of an endpoint get their tokens.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) asking: Arc<Asking>,
+}
+
+/// What comes of wanting a token.
+pub(crate) enum Wanted {
+    /// The value of `authorization`.
+    Got(HeaderValue),
+    /// There is none; this came of the request for it.
+    Failed(Exchange),
+    /// The one that was refused is the newest that is to be had.
+    Refused,
+}
+
+impl Tokens {
+    /// A token that holds; another one than `refused`, which the endpoint has answered 401. Who wants one at the same time waits for the
+    /// same request, at most for `deadline`.
+    pub(crate) async fn get(
+        &self,
+        http: &dyn Http,
+        clock: &dyn Clock,
+        refused: Option<&HeaderValue>,
+        deadline: Duration,
+    ) -> Wanted {
+        let started = clock.now();
+        let mut state = tokio::select! {
+            biased;
+            state = self.slot.0.lock() => state,
+            () = clock.sleep(deadline) => return Wanted::Failed(Exchange::Ended(unanswered())),
+        };
+        let now = clock.now();
+        match &state.token {
+            Some(token) if refused == Some(&token.header) => {
+                if state.replaced.is_some_and(|at| now.since(at) < STANDS) {
+                    return Wanted::Refused;
+                }
+                state.replaced = Some(now);
+                state.token = None;
+            }
+            Some(token) if now < token.until => return Wanted::Got(token.header.clone()),
+            _ => {}
+        }
+        if let Some((at, exchange)) = &state.failed
+            && now.since(*at) < STANDS
+        {
+            return Wanted::Failed(exchange.clone());
+        }
+        let rest = deadline.saturating_sub(now.since(started));
+        let exchange = http.send(&self.asking.request, rest).await;
+        let now = clock.now();
+        let failed = match exchange {
+            Exchange::Ended(ended) => match read(&ended, now) {
+                Some(token) => {
+                    state.token = Some(token.clone());
+                    return Wanted::Got(token.header);
+                }
+                None => Exchange::Ended(self.failure(ended)),
+            },
+            fault @ Exchange::OurFault(_) => fault,
+        };
+        state.failed = Some((now, failed.clone()));
+        Wanted::Failed(failed)
+    }
+
+    /// What a request for a token that gave none means for the requests that wanted it.
+    fn failure(&self, ended: Ended) -> Ended {
+        let (attempt, answer) = match ended.attempt {
+            // It may hold a token that could not be read.
+            Attempt::Answered { status: status @ 200..=299 } => {
+                (Attempt::NoToken { status: Some(status) }, String::new())
+            }
+            Attempt::Answered { status } => {
+                let Asking { request, secret } = &*self.asking;
+                let secrets = sensitive(request).into_iter().chain([secret.as_str()]);
+                (Attempt::NoToken { status: Some(status) }, excerpt(&ended.answer, secrets))
+            }
+            Attempt::Blocked => (Attempt::Blocked, String::new()),
+            _ => (Attempt::NoToken { status: None }, String::new()),
+        };
+        Ended { attempt, answer: answer.into_bytes(), ..ended }
+    }
+}
+
+/// An end without an answer.
+fn unanswered() -> Ended {
+    Ended::without_answer(Attempt::NoToken { status: None })
+}
+
+/// A token endpoint's answer (RFC 6749, section 5.1), as far as it is used.
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    token_type: String,
+    /// Seconds; some servers write a text.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_u64().or_else(|| value.as_str()?.parse().ok()))
+}
+
+/// The token in an answer; none where the answer is no success or holds no bearer token.
+fn read(ended: &Ended, now: Millis) -> Option<Token> {
+    let Attempt::Answered { status: 200..=299 } = ended.attempt else { return None };
+    let answer: Answer = serde_json::from_slice(&ended.answer).ok()?;
+    if !answer.token_type.eq_ignore_ascii_case("bearer") || answer.access_token.is_empty() {
+        return None;
+    }
+    let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token)).ok()?;
+    header.set_sensitive(true);
+    let life = answer.expires_in.map_or(UNTOLD, |seconds| Duration::from_secs(seconds).min(LONGEST));
+    Some(Token { header, until: now + life.saturating_sub(EARLY.min(life / 10)) })
+}
