@@ -4,7 +4,7 @@ use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::{Fault, nearest},
     id::{IdTypeCode, WorkspaceId},
-    identity::{self, DialPlan, IdType, Normaliser},
+    identity::{self, IdType, Normaliser, Region},
     webhook::Webhook,
 };
 use fanhook_store::{id_types, ports::Table, webhooks};
@@ -46,9 +46,9 @@ pub(crate) struct IdTypeInput {
     /// How a value is brought into its one form before it is sent or hashed.
     #[serde(default)]
     normaliser: Normaliser,
-    /// For `phone`: how numbers without a calling code are dialled.
+    /// For `phone`: where numbers without a calling code belong to.
     #[serde(default)]
-    dial_plan: Option<DialPlan>,
+    region: Option<Region>,
 }
 
 fn enabled() -> bool {
@@ -57,8 +57,8 @@ fn enabled() -> bool {
 
 impl IdTypeInput {
     fn into_type(self, code: IdTypeCode) -> IdType {
-        let Self { code: _, display_name, priority, enabled, in_mapping, normaliser, dial_plan } = self;
-        IdType { code, display_name, priority, enabled, in_mapping, normaliser, dial_plan }
+        let Self { code: _, display_name, priority, enabled, in_mapping, normaliser, region } = self;
+        IdType { code, display_name, priority, enabled, in_mapping, normaliser, region }
     }
 }
 

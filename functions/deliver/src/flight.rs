@@ -41,7 +41,7 @@ pub(crate) async fn fly<T: Borrow<Exchange>>(
             Wanted::Got(token) => token,
             Wanted::Failed(Exchange::Ended(ended)) => return Flown::WithoutToken(ended),
             Wanted::Failed(Exchange::OurFault(fault)) => return Flown::OurFault(fault),
-            Wanted::Refused => return refused.map_or(Flown::Unsent, |(_, sent)| Flown::Sent(sent)),
+            Wanted::Refused => return refused.map_or(Flown::Unsent, |(_, end)| Flown::Sent(end)),
         };
         if !may_start() {
             return Flown::Unsent;
@@ -50,11 +50,11 @@ pub(crate) async fn fly<T: Borrow<Exchange>>(
         for (_, value) in request.own.iter_mut().filter(|(name, _)| name == AUTHORIZATION) {
             value.clone_from(&token);
         }
-        let sent = send(request, rest()).await;
-        if refused.is_some() || !is_unauthorized(sent.borrow()) {
-            return Flown::Sent(sent);
+        let end = send(request, rest()).await;
+        if refused.is_some() || !is_unauthorized(end.borrow()) {
+            return Flown::Sent(end);
         }
-        refused = Some((token, sent));
+        refused = Some((token, end));
     }
 }
 

@@ -58,6 +58,21 @@ async fn rules_of_the_whole_list_are_told_of_the_type_that_breaks_them() {
 }
 
 #[tokio::test]
+async fn a_region_says_where_national_numbers_belong_to() {
+    let world = World::new();
+    let put = |body: Value| world.call("PUT", "/id-types/MOBILE").json(&body).send();
+    let mobile = json!({"display_name": "Mobile", "priority": 2, "normaliser": "phone", "region": "CN"});
+    assert_eq!(put(mobile).await.ok(200)["region"], "CN");
+    assert_eq!(world.get("/id-types/MOBILE").await["region"], "CN");
+    let wrong = |normaliser: &str, region: &str| json!({"display_name": "M", "priority": 2, "normaliser": normaliser, "region": region});
+    for region in ["cn", "China", "86", ""] {
+        let refused = put(wrong("phone", region)).await;
+        assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["region"]), "{region}");
+    }
+    assert_eq!(put(wrong("trim", "CN")).await.fields(), ["region"]);
+}
+
+#[tokio::test]
 async fn of_concurrent_changes_none_is_lost() {
     let world = World::new();
     let puts = (0..30).map(|n| {

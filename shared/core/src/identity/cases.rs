@@ -2,9 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Chooser, DialPlan, IdType, IdValue, MAX_IDS, Normaliser, Profile, StoredId, check, presets};
+use super::{Chooser, IdType, IdValue, MAX_IDS, Normaliser, Profile, Region, StoredId, check, presets};
 use crate::{
     id::{IdTypeCode, SourceName},
     push::{IdPolicy, PushContent, SendForm},
@@ -159,36 +160,125 @@ fn a_disabled_or_unknown_type_is_never_sent() {
     assert_eq!(chooser.first(&[("ONEID", "x"), ("FAX", "1")].into_iter(), None), None);
 }
 
+fn e164(text: &str, region: &str) -> Option<String> {
+    let region = (!region.is_empty()).then(|| region.parse().unwrap());
+    Normaliser::Phone.apply(text, region).map(Cow::into_owned)
+}
+
 #[test]
 fn phone_numbers_become_e164() {
-    let plan = |calling_code, trunk_prefix: &str, min_digits, max_digits| {
-        Some(DialPlan { calling_code, trunk_prefix: trunk_prefix.to_owned(), min_digits, max_digits })
-    };
-    let (china, germany) = (plan(86, "0", 11, 11), plan(49, "0", 6, 11));
-    let (italy, america) = (plan(39, "", 6, 11), plan(1, "1", 10, 10));
-    for (text, plan, expected) in [
-        ("+86 138-0013-8000", None, Some("+8613800138000")),
-        ("＋８６１３８００１３８０００", None, Some("+8613800138000")),
-        ("0086 13800138000", None, Some("+8613800138000")),
-        ("+49 (0) 151 / 234.567.89", None, Some("+4915123456789")),
-        ("13800138000", None, None),
-        ("13800138000", china.clone(), Some("+8613800138000")),
-        ("013800138000", china.clone(), Some("+8613800138000")),
-        ("8613800138000", china.clone(), Some("+8613800138000")),
-        ("1380013800", china, None),
-        ("0151 23456789", germany.clone(), Some("+4915123456789")),
-        ("+41 44 668 18 00", germany, Some("+41446681800")),
-        ("06 1234 5678", italy, Some("+390612345678")),
-        ("(212) 555-0123", america.clone(), Some("+12125550123")),
-        ("1 212 555 0123", america, Some("+12125550123")),
-        ("+0123456789", None, None),
-        ("+1234567890123456", None, None),
-        ("+1234567", None, None),
-        ("+49x15123456", None, None),
-        ("++4915123456", None, None),
-        ("", None, None),
+    for (text, region, expected) in [
+        ("+86 138-0013-8000", "", Some("+8613800138000")),
+        ("＋８６１３８００１３８０００", "", Some("+8613800138000")),
+        ("0086 13800138000", "", Some("+8613800138000")),
+        ("+49 (0) 151 / 234.567.89", "", Some("+4915123456789")),
+        ("13800138000", "", None),
+        ("13800138000", "CN", Some("+8613800138000")),
+        ("013800138000", "CN", Some("+8613800138000")),
+        ("8613800138000", "CN", Some("+8613800138000")),
+        ("1380013800", "CN", None),
+        ("12345678901234567890", "CN", None),
+        ("(010) 1234 5678", "CN", Some("+861012345678")),
+        ("0151 23456789", "DE", Some("+4915123456789")),
+        ("112", "DE", None),
+        ("06 1234 5678", "IT", Some("+390612345678")),
+        ("(212) 555-0123", "US", Some("+12125550123")),
+        ("1 212 555 0123", "US", Some("+12125550123")),
+        ("555-0123", "US", None),
+        ("8 912 345-67-89", "RU", Some("+79123456789")),
+        ("8 777 123 45 67", "KZ", Some("+77771234567")),
+        ("06 12 34 56 78", "FR", Some("+33612345678")),
+        ("(11) 91234-5678", "BR", Some("+5511912345678")),
+        ("090-1234-5678", "JP", Some("+819012345678")),
+        ("010-1234-5678", "KR", Some("+821012345678")),
+        ("098765 43210", "IN", Some("+919876543210")),
+        ("011 15 2345-6789", "AR", Some("+5491123456789")),
+        ("+0123456789", "", None),
+        ("+1234567890123456", "", None),
+        ("+1234567", "", None),
+        ("+49x15123456", "", None),
+        ("++4915123456", "", None),
+        ("0800 PIZZA", "DE", None),
+        ("tel:+49-151-23456789", "DE", None),
+        ("+49 151 23456789 ext 5", "DE", None),
+        ("0", "DE", None),
+        ("", "DE", None),
+        ("", "", None),
     ] {
-        assert_eq!(Normaliser::Phone.apply(text, plan.as_ref()).as_deref(), expected, "{text}");
+        assert_eq!(e164(text, region).as_deref(), expected, "{text} {region}");
+    }
+}
+
+#[test]
+fn the_region_never_changes_an_international_number() {
+    // By the crate alone `+49151…` would lose its `1` in the United States, and `+89…` its `8` in Russia.
+    for (text, expected) in [
+        ("+4915123456789", "+4915123456789"),
+        ("+49 151 23456789", "+4915123456789"),
+        ("0049 151 23456789", "+4915123456789"),
+        ("+8613800138000", "+8613800138000"),
+        ("+4989123456", "+4989123456"),
+        ("+39 06 1234 5678", "+390612345678"),
+        ("+225 01 23 45 67 89", "+2250123456789"),
+        ("+1 202 555 0123", "+12025550123"),
+        ("+7 800 123 45 67", "+78001234567"),
+    ] {
+        for region in ["", "US", "RU", "CN", "DE", "IT", "FR", "MX", "AU"] {
+            assert_eq!(e164(text, region).as_deref(), Some(expected), "{text} {region}");
+        }
+    }
+    // What the United States and Australia dial before another country's code.
+    assert_eq!(e164("011 49 151 23456789", "US"), None);
+    assert_eq!(e164("810 49 151 23456789", "RU"), None);
+}
+
+#[test]
+fn a_trunk_zero_behind_the_calling_code_is_dropped_however_the_number_is_written() {
+    for text in [
+        "+4901512345678 9",
+        "+49 0151 23456789",
+        "+49 (0)151 23456789",
+        "+49015123456789",
+        "0049015123456789",
+    ] {
+        assert_eq!(e164(text, "").as_deref(), Some("+4915123456789"), "{text}");
+    }
+    // Numbers that the data does not know, as of a new range, stay.
+    assert_eq!(e164("+12095550100999", "").as_deref(), Some("+12095550100999"));
+}
+
+#[test]
+fn every_region_by_its_two_letters_can_be_used() {
+    let letters = || 'A'..='Z';
+    let codes = letters().flat_map(|first| letters().map(move |second| format!("{first}{second}")));
+    let regions: Vec<Region> = codes.filter_map(|code| code.parse().ok()).collect();
+    assert!(regions.len() > 230, "{}", regions.len());
+    for region in regions {
+        // None, or a number, and never a panic.
+        Normaliser::Phone.apply("0123456789", Some(region));
+    }
+    for wrong in ["", "cn", "C", "CHN", "XX", "86"] {
+        assert!(wrong.parse::<Region>().is_err(), "{wrong}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_trips_the_normaliser_and_its_form_is_stable(
+        text in "(\\+|00|0|＋)?[0-9０-９ ()./-]{0,24}",
+        region in prop::sample::select(vec!["", "US", "CN", "DE", "IT", "AR", "MX", "BR", "RU", "AU", "CI", "GB"]),
+    ) {
+        if let Some(form) = e164(&text, region) {
+            prop_assert!(form.starts_with('+') && (9..=16).contains(&form.len()), "{form}");
+            prop_assert_eq!(e164(&form, region), Some(form.clone()));
+            prop_assert_eq!(e164(&form, ""), Some(form));
+        }
+    }
+
+    #[test]
+    fn no_text_at_all_trips_the_normaliser(text in any::<String>()) {
+        e164(&text, "US");
+        e164(&text, "");
     }
 }
 
@@ -213,19 +303,9 @@ fn all_faults_of_a_list_of_types_are_found() {
     types[3].priority = types[2].priority;
     types[4].display_name = " ".to_owned();
     types[5].in_mapping = true;
-    types[6].dial_plan =
-        Some(DialPlan { calling_code: 0, trunk_prefix: "x".to_owned(), min_digits: 9, max_digits: 8 });
+    types[6].region = "CN".parse().ok();
     let fields: Vec<_> = check(&types).into_iter().map(|fault| fault.field).collect();
-    let expected = [
-        "",
-        "[1].code",
-        "[3].priority",
-        "[4].display_name",
-        "[6].dial_plan.calling_code",
-        "[6].dial_plan.trunk_prefix",
-        "[6].dial_plan.max_digits",
-        "[6].dial_plan",
-    ];
+    let expected = ["", "[1].code", "[3].priority", "[4].display_name", "[6].region"];
     assert_eq!(fields, expected);
     let many: Vec<_> = (0..51)
         .map(|n| IdType {

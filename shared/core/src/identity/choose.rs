@@ -98,7 +98,7 @@ impl Chooser {
     }
 
     fn sent<'a>(&self, id_type: &'a IdType, id: IdValue<'a>) -> Option<SentId<'a>> {
-        let value = id.sent(self.form, |text| id_type.normaliser.apply(text, id_type.dial_plan.as_ref()))?;
+        let value = id.sent(self.form, |text| id_type.normaliser.apply(text, id_type.region))?;
         Some(SentId { id_type: &id_type.code, value })
     }
 }

@@ -11,7 +11,7 @@ mod types;
 
 pub use choose::{Chooser, MAX_IDS, SentId};
 pub use normalise::Normaliser;
-pub use phone::DialPlan;
+pub use phone::Region;
 pub use profile::{Merged, Profile, Source};
 pub use stored::{IdValue, StoredId};
 pub use types::{IdType, MAX_MAPPED, MAX_TYPES, check, presets};

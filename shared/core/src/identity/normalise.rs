@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DialPlan, phone};
+use super::{Region, phone};
 
 /// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, without the angle brackets).
 const MAX_EMAIL: usize = 254;
@@ -26,13 +26,13 @@ pub enum Normaliser {
 }
 
 impl Normaliser {
-    /// The value in its one form; none where it is no value of this kind.
-    pub fn apply<'a>(self, text: &'a str, plan: Option<&DialPlan>) -> Option<Cow<'a, str>> {
+    /// The value in its one form; none where it is no value of this kind. `region` is where phone numbers without a calling code belong to.
+    pub fn apply(self, text: &str, region: Option<Region>) -> Option<Cow<'_, str>> {
         match self {
             Self::None => Some(text).filter(|text| !text.is_empty()).map(Cow::Borrowed),
             Self::Trim => Some(text.trim()).filter(|text| !text.is_empty()).map(Cow::Borrowed),
             Self::Email => email(text.trim()),
-            Self::Phone => phone::e164(text, plan),
+            Self::Phone => phone::e164(text, region),
         }
     }
 }

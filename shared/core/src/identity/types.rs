@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DialPlan, Normaliser};
+use super::{Normaliser, Region};
 use crate::{fault::Fault, id::IdTypeCode};
 
 /// Most ID types that a workspace may have.
@@ -37,9 +37,9 @@ pub struct IdType {
     /// How a value is brought into its one form before it is sent or hashed.
     #[serde(default)]
     pub normaliser: Normaliser,
-    /// For `phone`: how numbers without a calling code are dialled; none: only numbers that begin with `+` or `00` are accepted.
+    /// For `phone`: where numbers without a calling code belong to; none: only numbers that begin with `+` or `00` are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dial_plan: Option<DialPlan>,
+    pub region: Option<Region>,
 }
 
 fn enabled() -> bool {
@@ -71,7 +71,7 @@ pub fn presets() -> Vec<IdType> {
             enabled: true,
             in_mapping,
             normaliser,
-            dial_plan: Option::None,
+            region: Option::None,
         })
     });
     types.collect()
@@ -106,12 +106,9 @@ pub fn check(types: &[IdType]) -> Vec<Fault> {
             let detail = format!("must be 1 to {MAX_DISPLAY_NAME} characters");
             faults.push(Fault::new(format!("[{index}].display_name"), detail));
         }
-        if let Some(plan) = &id_type.dial_plan {
-            let field = format!("[{index}].dial_plan");
-            faults.extend(plan.check().into_iter().map(|fault| fault.within(&field)));
-            if id_type.normaliser != Normaliser::Phone {
-                faults.push(Fault::new(field, "only the normaliser `phone` has a dial plan"));
-            }
+        if id_type.region.is_some() && id_type.normaliser != Normaliser::Phone {
+            let fault = Fault::new(format!("[{index}].region"), "only the normaliser `phone` has a region");
+            faults.push(fault.hint("remove it, or choose the normaliser `phone`"));
         }
     }
     faults
