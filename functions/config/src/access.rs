@@ -1,6 +1,6 @@
 //! Who calls, and what the caller may do: from the claims of the token, which API Gateway has verified.
 //!
-//! Handlers get the ports only through [`Member`], [`Marketer`], [`Granted`] and [`Admin`]: what a handler takes says who may call it.
+//! Handlers get the ports only through [`Member`], [`Marketer`], [`Granted`], [`Admin`] and [`OrganizationAdmin`]: what a handler takes says who may call it.
 //! Whoever is no administrator needs a role with the permission `webhook` and a grant on the webhook itself, to write pushes and runs
 //! through it: a [`Marketer`] hands a webhook out only after it has looked for the grant, and [`Granted`] does so before the handler runs.
 
@@ -55,8 +55,10 @@ enum Role {
     Member,
     /// Writes pushes and runs as well, through webhooks that are granted.
     Marketer,
-    /// Writes everything, through any webhook; reads and erases users' data.
+    /// Writes everything of the workspace, through any webhook; reads and erases users' data.
     Admin,
+    /// Writes what holds for all workspaces as well.
+    OrganizationAdmin,
 }
 
 /// A caller in a workspace, with the ports.
@@ -83,6 +85,9 @@ pub(crate) struct Marketer(Caller);
 
 /// A caller who may also write webhooks, ID types, sources and grants, and read and erase users' data.
 pub(crate) struct Admin(Caller);
+
+/// A caller who may also write what holds for all workspaces.
+pub(crate) struct OrganizationAdmin(Caller);
 
 impl Deref for Caller {
     type Target = Ports;
@@ -112,6 +117,13 @@ impl Deref for Admin {
     }
 }
 
+impl Deref for OrganizationAdmin {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
 impl FromRequestParts<Arc<Ports>> for Member {
     type Rejection = Problem;
     async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
@@ -133,6 +145,13 @@ impl FromRequestParts<Arc<Ports>> for Admin {
     }
 }
 
+impl FromRequestParts<Arc<Ports>> for OrganizationAdmin {
+    type Rejection = Problem;
+    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+        caller(head, ports, Role::OrganizationAdmin).map(Self)
+    }
+}
+
 fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
     let access = &ports.settings.access;
     let unknown = || Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a verified token is needed");
@@ -142,20 +161,21 @@ fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
     let claims = &jwt.ok_or_else(unknown)?.claims;
     let claim = |name: &str| claims.get(name).map_or("", String::as_str);
 
+    let person = claim("sub").to_owned();
+    if person.is_empty() {
+        return Err(unknown());
+    }
     let workspace = workspace(claim(&access.workspaces_claim), head)?;
     let groups: Vec<String> = names(claim(&access.roles_claim)).map(str::to_owned).collect();
     let Some(role) = access.role(&groups).filter(|role| *role >= needed) else {
         let detail = match needed {
+            Role::OrganizationAdmin => "only administrators of the organization may do this",
             Role::Admin => "only administrators of the workspace or the organization may do this",
             Role::Marketer => "this needs a role with the permission `webhook`",
             Role::Member => "the token's groups allow nothing here",
         };
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     };
-    let person = claim("sub").to_owned();
-    if person.is_empty() {
-        return Err(unknown());
-    }
     let own = Own { api: context.apiid.clone(), domain: context.domain_name.clone() };
     Ok(Caller { ports: ports.clone(), person, groups, role, workspace, now: ports.clock.now(), own })
 }
@@ -169,7 +189,7 @@ impl Marketer {
     }
 
     async fn may_use(&self, webhook: WebhookId) -> Result<()> {
-        if self.role == Role::Admin {
+        if self.role >= Role::Admin {
             return Ok(());
         }
         let person = Grantee::Person(self.person.clone());
@@ -237,7 +257,7 @@ fn workspace(claim: &str, head: &Parts) -> Result<WorkspaceId> {
 impl Access {
     fn role(&self, groups: &[String]) -> Option<Role> {
         let roles = [
-            (&self.organization_admin, Role::Admin),
+            (&self.organization_admin, Role::OrganizationAdmin),
             (&self.workspace_admin, Role::Admin),
             (&self.webhook, Role::Marketer),
             (&self.member, Role::Member),
@@ -345,7 +365,7 @@ mod tests {
     fn the_strongest_group_gives_the_role() {
         let table = [
             ("[member workspace-admin]", Some(Role::Admin)),
-            ("organization-admin", Some(Role::Admin)),
+            ("organization-admin", Some(Role::OrganizationAdmin)),
             ("[member]", Some(Role::Member)),
             ("[member webhook]", Some(Role::Marketer)),
             ("webhook", Some(Role::Marketer)),

@@ -36,6 +36,7 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
         (name = "Uploads", description = "Files of audiences and profiles."),
         (name = "Profiles", description = "What is known of users."),
         (name = "ID types", description = "The kinds of ID that users are known by."),
+        (name = "Organization", description = "What holds for all workspaces."),
         (name = "Sources", description = "The data sources that profiles come from."),
         (name = "Grants", description = "Who may use a webhook, beside administrators."),
         (name = "Audit", description = "Who changed what, when, and how."),

@@ -11,6 +11,7 @@ mod grants;
 mod id_types;
 mod input;
 mod observe;
+mod organization_key;
 mod output;
 mod parameter_sources;
 mod precondition;
@@ -83,6 +84,7 @@ fn routes() -> OpenApiRouter<Arc<Ports>> {
         .routes(routes!(id_types::list))
         .routes(routes!(id_types::read, id_types::replace, id_types::delete))
         .routes(routes!(sources::read, sources::replace))
+        .routes(routes!(organization_key::read, organization_key::replace))
         .routes(routes!(profiles::look_up, profiles::write, profiles::erase))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::read, webhooks::replace, webhooks::delete))

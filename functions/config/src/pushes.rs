@@ -4,7 +4,7 @@ use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::Fault,
     id::{PushId, WebhookId},
-    push::{Push, PushContent},
+    push::{Push, PushContent, SendForm},
     webhook::Webhook,
 };
 use fanhook_store::{
@@ -19,6 +19,7 @@ use crate::{
     audit::Action,
     id_types::check_enabled,
     input::{Input, Params},
+    organization_key,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
@@ -119,6 +120,10 @@ pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: &Webhook) -> R
         check_enabled(&push.content.id_types, &types).into_iter().map(|fault| fault.within("content"));
     let told: Vec<String> = faults.iter().map(|fault| fault.field.clone()).collect();
     faults.extend(enabled.filter(|fault| !told.contains(&fault.field)));
+    if push.content.send_form == SendForm::Aes {
+        let missing = organization_key::check(&*caller.ledger).await?;
+        faults.extend(missing.map(|fault| fault.within("content")));
+    }
     Ok(faults)
 }
 

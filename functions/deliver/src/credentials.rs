@@ -4,20 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use fanhook_core::{
     id::{WebhookId, WorkspaceId},
+    identity::OrganizationKey,
+    push::SendForm,
     run::EndpointSettings,
     signature::{Signer, Signers},
     time::Millis,
     webhook::{Authentication, Signing, SigningSecret},
 };
 use fanhook_outbound::{HeaderName, HeaderValue};
-use fanhook_store::{
-    StoreError, StoreResult,
-    ports::{SecretContext, Secrets},
-};
+use fanhook_store::{StoreError, StoreResult, organization_key, ports::SecretContext};
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
-use crate::token::{Asking, Slots, Tokens};
+use crate::{
+    Ports,
+    token::{Asking, Slots, Tokens},
+};
 
 /// How long what was made of a secret is used.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -31,26 +33,30 @@ pub(crate) struct Credentials {
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
     /// Where the access token comes from that says so instead.
     pub(crate) tokens: Option<Tokens>,
+    /// What IDs are encrypted by, where they are.
+    pub(crate) organization_key: Option<OrganizationKey>,
 }
 
 /// Credentials by endpoint and settings, so that a rotated secret is another one.
 #[derive(Default)]
 pub(crate) struct Keyring {
-    signers: Opened<SigningSecret, Signer>,
-    headers: Opened<Authentication, (HeaderName, HeaderValue)>,
-    asking: Opened<Authentication, Arc<Asking>>,
+    signers: Opened<(WebhookId, SigningSecret), Signer>,
+    headers: Opened<(WebhookId, Authentication), (HeaderName, HeaderValue)>,
+    asking: Opened<(WebhookId, Authentication), Arc<Asking>>,
+    organization_keys: Opened<String, OrganizationKey>,
     slots: Slots,
 }
 
 impl Keyring {
-    /// The credentials for these settings. Who asks at the same time decrypts once.
+    /// The credentials for these settings and this form of IDs. Who asks at the same time decrypts once.
     pub(crate) async fn get(
         &self,
-        secrets: &dyn Secrets,
+        ports: &Ports,
         (workspace, webhook): (&WorkspaceId, WebhookId),
         settings: &EndpointSettings,
-        now: Millis,
+        form: SendForm,
     ) -> StoreResult<Credentials> {
+        let (secrets, now) = (&*ports.secrets, ports.clock.now());
         let mut credentials = Credentials::default();
         if let Signing::StandardWebhooks { secret, previous } = &settings.signing {
             let signer = async |stored: &SigningSecret| {
@@ -59,7 +65,7 @@ impl Keyring {
                     let secret = secrets.decrypt(&context, &stored.ciphertext).await?;
                     Signer::new(stored.algorithm, secret.expose_secret()).map_err(corrupt)
                 };
-                self.signers.get(webhook, stored, now, open).await
+                self.signers.get((webhook, stored.clone()), now, open).await
             };
             let mut signers = Signers::from(signer(secret).await?);
             if let Some(previous) = previous.as_ref().filter(|previous| now < previous.valid_until) {
@@ -75,7 +81,7 @@ impl Keyring {
                 let text = std::str::from_utf8(secret.expose_secret()).map_err(corrupt)?;
                 Asking::new(client, text).map(Arc::new).map_err(corrupt)
             };
-            let asking = self.asking.get(webhook, authentication, now, open).await?;
+            let asking = self.asking.get((webhook, authentication.clone()), now, open).await?;
             credentials.tokens = Some(Tokens { slot: self.slots.get(webhook, authentication), asking });
         } else if let (Some(name), Some(ciphertext)) = (authentication.header(), authentication.ciphertext())
         {
@@ -87,9 +93,26 @@ impl Keyring {
                 value.set_sensitive(true);
                 Ok((name.parse().map_err(corrupt)?, value))
             };
-            credentials.header = Some(self.headers.get(webhook, authentication, now, open).await?);
+            let key = (webhook, authentication.clone());
+            credentials.header = Some(self.headers.get(key, now, open).await?);
+        }
+        if form == SendForm::Aes {
+            credentials.organization_key = Some(self.organization_key(ports, now).await?);
         }
         Ok(credentials)
+    }
+
+    /// The organization key of now.
+    async fn organization_key(&self, ports: &Ports, now: Millis) -> StoreResult<OrganizationKey> {
+        let stored = organization_key::get(&*ports.ledger).await?;
+        // No push is saved with encrypted IDs before there is one, and it is never deleted.
+        let stored = stored.ok_or_else(|| StoreError::corrupt("organization key", "it is missing"))?;
+        let open = async || {
+            let context = SecretContext::organization_key();
+            let key = ports.secrets.decrypt(&context, &stored.ciphertext).await?;
+            OrganizationKey::new(key.expose_secret()).map_err(corrupt)
+        };
+        self.organization_keys.get(stored.ciphertext.clone(), now, open).await
     }
 }
 
@@ -97,15 +120,8 @@ fn corrupt(error: impl std::fmt::Display) -> StoreError {
     StoreError::corrupt("secret", error)
 }
 
-/// What was made of decrypted secrets.
-struct Opened<K, T>(Mutex<Vec<Kept<K, T>>>);
-
-struct Kept<K, T> {
-    webhook: WebhookId,
-    key: K,
-    since: Millis,
-    made: T,
-}
+/// What was made of decrypted secrets, by what it was made of, and when.
+struct Opened<K, T>(Mutex<Vec<(K, Millis, T)>>);
 
 impl<K, T> Default for Opened<K, T> {
     fn default() -> Self {
@@ -113,21 +129,15 @@ impl<K, T> Default for Opened<K, T> {
     }
 }
 
-impl<K: Clone + PartialEq, T: Clone> Opened<K, T> {
-    async fn get(
-        &self,
-        webhook: WebhookId,
-        key: &K,
-        now: Millis,
-        open: impl AsyncFnOnce() -> StoreResult<T>,
-    ) -> StoreResult<T> {
+impl<K: PartialEq, T: Clone> Opened<K, T> {
+    async fn get(&self, key: K, now: Millis, open: impl AsyncFnOnce() -> StoreResult<T>) -> StoreResult<T> {
         let mut kept = self.0.lock().await;
-        kept.retain(|kept| now.since(kept.since) < LIFETIME);
-        if let Some(known) = kept.iter().find(|kept| kept.webhook == webhook && kept.key == *key) {
-            return Ok(known.made.clone());
+        kept.retain(|(_, since, _)| now.since(*since) < LIFETIME);
+        if let Some((_, _, made)) = kept.iter().find(|(known, _, _)| *known == key) {
+            return Ok(made.clone());
         }
         let made = open().await?;
-        kept.push(Kept { webhook, key: key.clone(), since: now, made: made.clone() });
+        kept.push((key, now, made.clone()));
         Ok(made)
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) delivery: String,
     /// The ID as it is sent: an answer must not carry it into the outcomes.
     pub(crate) id: String,
+    /// The same before it was encrypted, which the receiver may give back as well.
+    pub(crate) clear: Option<String>,
 }
 
 /// Makes requests of recipients; its buffers are used again.
@@ -70,6 +72,11 @@ impl<'a> Preparer<'a> {
             let sent = job.chooser.first(&recipient.ids(), merged.as_ref()).ok_or(Reason::NoId)?;
             (sent.id_type.as_str(), sent.value)
         };
+        let clear = attempt.credentials.organization_key.as_ref().map(|_| id.clone().into_owned());
+        let id = match &attempt.credentials.organization_key {
+            Some(key) => key.encrypt(&id).into(),
+            None => id,
+        };
         let tags: Vec<Option<&str>> = tags(job, recipient, merged.as_ref()).collect();
         let delivery = recipient.delivery_id(job.pinned.origin).to_string();
         let values = Values { id: &id, id_type, delivery_id: &delivery, tags: &tags };
@@ -91,7 +98,7 @@ impl<'a> Preparer<'a> {
             body,
             wants_answer: false,
         };
-        Ok(Prepared { request, delivery, id: id.into_owned() })
+        Ok(Prepared { request, delivery, id: id.into_owned(), clear })
     }
 
     fn own_headers(

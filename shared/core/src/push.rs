@@ -58,13 +58,14 @@ pub enum IdPolicy {
     All,
 }
 
-/// How an ID is sent: the normalised value, or a digest of it in lower-case hex.
+/// How an ID is sent: the normalised value, encrypted by the organization key, or a digest of it in lower-case hex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the forms' own")]
 pub enum SendForm {
     #[default]
     Plain,
+    Aes,
     Md5,
     Sha256,
 }

@@ -81,6 +81,11 @@ pub fn endpoint(webhook: WebhookId) -> Key {
     key(format!("endpoint#{webhook}"), "endpoint")
 }
 
+/// The organization key: where workers read it.
+pub fn organization_key() -> Key {
+    key("organization-key".to_owned(), "organization-key")
+}
+
 /// An upload and what became of it.
 pub fn upload(upload: UploadId) -> Key {
     key(format!("upload#{upload}"), "upload")

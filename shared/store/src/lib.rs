@@ -20,6 +20,7 @@ pub mod endpoints;
 pub mod files;
 pub mod grants;
 pub mod id_types;
+pub mod organization_key;
 pub mod outcomes;
 pub mod parameter_sources;
 pub mod parts;

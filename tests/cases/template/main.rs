@@ -204,6 +204,15 @@ fn secrets_open_only_for_the_webhook_that_they_were_closed_for() {
         }
         let keys = &secrets["Condition"]["ForAllValues:StringEquals"]["kms:EncryptionContextKeys"];
         assert_eq!(*keys, json!(["workspace", "webhook", "field"]));
+        // The only other one is the organization key, which belongs to no webhook.
+        let of_kms = |statement: &Value| name(list(&statement["Action"])[0]).starts_with("kms:");
+        let all = statements.iter().filter(|statement| of_kms(statement));
+        let others: Vec<_> = all.skip(1).map(|other| &other["Condition"]).collect();
+        let organization_key = json!({
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["field"]},
+            "StringEquals": {"kms:EncryptionContext:field": "organization_key"},
+        });
+        assert_eq!(others, [&organization_key], "{id}");
     }
 }
 

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ATTEMPTS, find, name_taken, settle, view::WebhookView};
+use super::{ATTEMPTS, find, settle, view::WebhookView};
 use crate::{
     access::{Admin, Caller, Id},
     audit::Action,
@@ -216,9 +216,9 @@ pub(crate) async fn rotate_secret(
                 settle(&admin, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
-            Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed => {}
+            // Name and sources are its own already, so that only a change by others is in the way.
+            Saved::Changed | Saved::NameTaken | Saved::SourceGone => {}
         }
     }
     Err(Problem::busy())

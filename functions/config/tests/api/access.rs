@@ -18,17 +18,21 @@ enum May {
     Granted,
     /// Administrators.
     Admins,
+    /// Administrators of the organization.
+    OrganizationAdmins,
 }
-use May::{Admins, Granted, Members};
+use May::{Admins, Granted, Members, OrganizationAdmins};
 
 /// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
-const ROUTES: [(&str, &str, May); 45] = [
+const ROUTES: [(&str, &str, May); 47] = [
     ("get", "/id-types", Members),
     ("get", "/id-types/{code}", Members),
     ("put", "/id-types/{code}", Admins),
     ("delete", "/id-types/{code}", Admins),
     ("get", "/sources", Members),
     ("put", "/sources", Admins),
+    ("get", "/organization-key", Members),
+    ("put", "/organization-key", OrganizationAdmins),
     ("get", "/profiles", Admins),
     ("post", "/profiles", Members),
     ("delete", "/profiles", Admins),
@@ -174,16 +178,20 @@ async fn every_operation_asks_who_calls_and_what_the_caller_may_do() {
         match may {
             Members => assert!(!refused(&answer), "{what} {}", answer.status),
             Granted => assert_eq!(answer.code(403), "not_granted", "{what}"),
-            Admins => assert_eq!(answer.code(403), "forbidden", "{what}"),
+            Admins | OrganizationAdmins => assert_eq!(answer.code(403), "forbidden", "{what}"),
         }
         let answer = objects.ask(method, path, Some(team)).await;
         match may {
             Members | Granted => assert!(!refused(&answer), "{what} {}", answer.status),
-            Admins => assert_eq!(answer.code(403), "forbidden", "{what}"),
+            Admins | OrganizationAdmins => assert_eq!(answer.code(403), "forbidden", "{what}"),
         }
         for groups in admins {
             let answer = objects.ask(method, path, Some(Token { groups, ..ADMIN })).await;
-            assert!(!refused(&answer), "{what} {groups} {}", answer.status);
+            if may == OrganizationAdmins && !groups.contains("organization") {
+                assert_eq!(answer.code(403), "forbidden", "{what} {groups}");
+            } else {
+                assert!(!refused(&answer), "{what} {groups} {}", answer.status);
+            }
         }
     }
 }

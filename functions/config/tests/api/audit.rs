@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, MARKETER, OTHER, START, World, push, webhook};
+use crate::world::{ADMIN, DAY, MARKETER, OTHER, START, World, push, webhook};
 
 async fn changes(world: &World, query: &str) -> Vec<Value> {
     world.get(format!("/audit?{query}")).await["items"].as_array().unwrap().clone()
@@ -34,8 +34,11 @@ async fn every_change_is_told_with_who_what_when_before_and_after() {
     }
     assert_eq!(told[2]["before"], Value::Null);
     assert_eq!(told[2]["after"]["content"], told[0]["before"]["content"]);
-    assert_eq!(told[1]["before"], json!({"version": 1, "name": "Coupons"}));
-    assert_eq!(told[1]["after"], json!({"version": 2, "name": "Vouchers"}));
+    assert_eq!(told[1]["before"], json!({"version": 1, "name": "Coupons", "signing": {}}));
+    // A secret that is given is a new one.
+    let overlap = (START + Duration::from_millis(2) + DAY).to_string();
+    let signing = json!({"previous_valid_until": overlap});
+    assert_eq!(told[1]["after"], json!({"version": 2, "name": "Vouchers", "signing": signing}));
     assert_eq!(told[0]["after"], Value::Null);
     assert_eq!(told[2]["at"], (START + Duration::from_millis(1)).to_string());
     let text = json!(told).to_string();

@@ -10,6 +10,7 @@ mod document;
 mod failures;
 mod id_types;
 mod if_match;
+mod organization_key;
 mod parameter_sources;
 mod profiles;
 mod pushes;

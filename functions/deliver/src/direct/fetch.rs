@@ -66,6 +66,7 @@ async fn request(ports: &Ports, question: &Fetch) -> StoreResult<Request> {
         shared: Arc::new(shared),
         own,
         body: Bytes::from(rendered.body),
+        wants_answer: false,
     })
 }
 

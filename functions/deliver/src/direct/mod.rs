@@ -123,7 +123,8 @@ async fn make(ports: &Ports, message: &Message) -> StoreResult<(Vec<Made>, Optio
     let now = ports.clock.now();
     let job = Job::new(message.pinned.clone())?;
     let of = (&job.pinned.workspace, job.pinned.webhook);
-    let credentials = ports.kept.keyring.get(&*ports.secrets, of, &message.settings, now).await?;
+    let credentials =
+        ports.kept.keyring.get(ports, of, &message.settings, job.pinned.push_content.send_form).await?;
     let mut lines = message.recipient.clone().into_bytes();
     if job.pinned.push_content.id_policy == IdPolicy::All {
         lines = expand(ports, &job, message, &lines).await?;

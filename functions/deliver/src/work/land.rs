@@ -118,7 +118,8 @@ impl Worker<'_> {
         let merged = profile.map(|profile| profile.merged(&self.job.pinned.sources));
         let tags =
             recipient.into_iter().flat_map(|recipient| tags(self.job, recipient, merged.as_ref())).flatten();
-        excerpt(answer, sensitive(&prepared.request).into_iter().chain([prepared.id.as_str()]).chain(tags))
+        let ids = [Some(prepared.id.as_str()), prepared.clear.as_deref()].into_iter().flatten();
+        excerpt(answer, sensitive(&prepared.request).into_iter().chain(ids).chain(tags))
     }
 
     pub(super) async fn tell(&self, news: News) {

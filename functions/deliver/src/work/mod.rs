@@ -111,9 +111,10 @@ impl<'a> Worker<'a> {
     pub(crate) async fn ready(&mut self) -> StoreResult<()> {
         let Some(endpoint) = &self.endpoint else { return Ok(()) };
         let (ports, pinned) = (self.invocation.ports, &self.job.pinned);
-        let (settings, now) = (endpoint.settings.clone(), ports.clock.now());
+        let settings = endpoint.settings.clone();
         let of = (&pinned.workspace, pinned.webhook);
-        self.credentials = ports.kept.keyring.get(&*ports.secrets, of, &settings, now).await?;
+        self.credentials =
+            ports.kept.keyring.get(ports, of, &settings, pinned.push_content.send_form).await?;
         self.settings = Some(settings);
         Ok(())
     }

@@ -10,6 +10,7 @@
 mod control;
 mod crash;
 mod direct;
+mod encryption;
 mod endpoint;
 mod faults;
 mod happy;

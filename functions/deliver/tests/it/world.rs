@@ -17,6 +17,7 @@ use fanhook_core::{
     id::{RunId, WebhookId, WorkspaceId},
     identity::presets,
     outcome::Reason,
+    push::SendForm,
     recipient,
     run::{EndpointSettings, Pinned, RunState},
     signature::Algorithm,
@@ -114,6 +115,7 @@ pub(crate) struct Setup {
     pub(crate) expires_at: Option<Millis>,
     pub(crate) deadline_seconds: u32,
     pub(crate) signed: bool,
+    pub(crate) send_form: SendForm,
     /// How requests say who calls; the ciphertext is filled in, of [`KEY`].
     pub(crate) authentication: fn(String) -> Authentication,
 }
@@ -130,6 +132,7 @@ impl Default for Setup {
             expires_at: None,
             deadline_seconds: 10,
             signed: true,
+            send_form: SendForm::Plain,
             authentication: |_| Authentication::None {},
         }
     }
@@ -237,6 +240,7 @@ impl World {
             },
             "push_content": {
                 "id_types": ["MOBILE"],
+                "send_form": setup.send_form,
                 "values": {"name": "${name}"},
                 "variables": [{"name": "name", "source": {"tag": "name"}, "when_empty": {"default": "Member"}}],
             },

@@ -87,6 +87,14 @@ fn digests_are_of_the_normalised_value() {
 }
 
 #[test]
+fn for_encryption_the_normalised_value_is_chosen_and_never_a_digest() {
+    let sources = |email: &str| json!({"crm": {"updated": 1, "ids": {"EMAIL": [email]}}});
+    let chosen = |email: &str| first(&["EMAIL"], SendForm::Aes, sources(email));
+    assert_eq!(chosen(" Ann@Example.com"), Some("EMAIL ann@example.com".to_owned()));
+    assert_eq!(chosen(&format!("md5:{}", "0".repeat(32))), None);
+}
+
+#[test]
 fn a_value_stored_as_a_digest_is_sent_as_it_is_and_in_no_other_form() {
     let md5 = "0123456789ABCDEF0123456789abcdef";
     let sources = json!({"crm": {"updated": 1, "ids": {"EMAIL": [format!("md5:{md5}")]}}});

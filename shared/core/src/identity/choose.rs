@@ -16,7 +16,7 @@ pub const MAX_IDS: usize = 50;
 pub struct SentId<'a> {
     /// Its type.
     pub id_type: &'a IdTypeCode,
-    /// Its value in the send form of the push.
+    /// Its value in the send form of the push; for `aes` still to be encrypted.
     pub value: Cow<'a, str>,
 }
 

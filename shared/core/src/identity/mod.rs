@@ -4,6 +4,7 @@
 mod cases;
 mod choose;
 mod normalise;
+mod organization_key;
 mod phone;
 mod profile;
 mod stored;
@@ -11,6 +12,7 @@ mod types;
 
 pub use choose::{Chooser, MAX_IDS, SentId};
 pub use normalise::Normaliser;
+pub use organization_key::{InvalidKey, ORGANIZATION_KEY, OrganizationKey};
 pub use phone::Region;
 pub use profile::{Merged, Profile, Source};
 pub use stored::{IdValue, StoredId};

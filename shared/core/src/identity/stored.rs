@@ -48,7 +48,7 @@ impl<'a> IdValue<'a> {
         valid.then_some(Self::Plain(text))
     }
 
-    /// What is sent for the value under `form`; none where it cannot be had.
+    /// What is sent for the value under `form`; none where it cannot be had. For `aes` it is still to be encrypted, by whoever has the key.
     ///
     /// A digest goes as it is where that very form is wanted, and has no other form. `normalise` gives a plain value its one form,
     /// none where it is no valid value of its type.
@@ -58,7 +58,7 @@ impl<'a> IdValue<'a> {
         normalise: impl FnOnce(&'a str) -> Option<Cow<'a, str>>,
     ) -> Option<Cow<'a, str>> {
         match (self, form) {
-            (Self::Plain(text), SendForm::Plain) => normalise(text),
+            (Self::Plain(text), SendForm::Plain | SendForm::Aes) => normalise(text),
             (Self::Plain(text), SendForm::Md5) => {
                 Some(hex::encode(Md5::digest(normalise(text)?.as_bytes())).into())
             }

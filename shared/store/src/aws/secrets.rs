@@ -31,7 +31,8 @@ impl KmsSecrets {
 fn bound(context: &SecretContext) -> HashMap<String, String> {
     let parts =
         [("workspace", &*context.workspace), ("webhook", &*context.webhook), ("field", context.field)];
-    parts.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let named = parts.into_iter().filter(|(_, value)| !value.is_empty());
+    named.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[async_trait]

@@ -25,6 +25,12 @@ pub async fn secrets(secrets: &dyn Secrets) {
         let refused = secrets.decrypt(&other, &ciphertext).await;
         assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{other:?}");
     }
+    let organization = SecretContext::organization_key();
+    let ciphertext = secrets.encrypt(&organization, &plain).await.expect("encrypt");
+    let back = secrets.decrypt(&organization, &ciphertext).await.expect("decrypt");
+    assert_eq!(back.expose_secret(), plain.expose_secret());
+    let refused = secrets.decrypt(&context, &ciphertext).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "it is no webhook's");
     let broken = secrets.decrypt(&context, "not base64!").await;
     assert!(matches!(broken, Err(StoreError::Corrupt { .. })), "what is no ciphertext is refused");
 }

@@ -9,11 +9,11 @@ use super::StoreResult;
 /// What a ciphertext is bound to; decryption under another context fails.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SecretContext {
-    /// Workspace that owns the secret.
+    /// Workspace that owns the secret; empty: the organization does.
     pub workspace: String,
-    /// Webhook, or parameter source, that it belongs to.
+    /// Webhook, or parameter source, that it belongs to; empty: to none.
     pub webhook: String,
-    /// Field of the webhook.
+    /// Field of the webhook or the organization.
     pub field: &'static str,
 }
 
@@ -31,6 +31,11 @@ impl SecretContext {
     /// The context of what a webhook's requests authenticate with.
     pub fn authentication(workspace: &WorkspaceId, webhook: WebhookId) -> Self {
         Self { field: "authentication", ..Self::signing(workspace, webhook) }
+    }
+
+    /// The context of the organization key.
+    pub fn organization_key() -> Self {
+        Self { workspace: String::new(), webhook: String::new(), field: "organization_key" }
     }
 }
 
