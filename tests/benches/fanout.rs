@@ -155,6 +155,7 @@ async fn start(ledger: &MemoryTable) -> RunId {
         workspace: workspace.clone(),
         push,
         webhook,
+        batch_size: 1,
         state: RunState::Starting,
         epoch: 0,
         created: Millis(0),

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use fanhook_core::push::PushContent;
-use fanhook_core::template::{Program, Rendered, Values};
+use fanhook_core::template::{Heading, Program, Rendered, Values};
 use fanhook_core::webhook::Content;
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ fn program() -> Program {
         "variables": VARIABLES.map(|name| json!({"name": name, "source": {"tag": name}, "when_empty": "blank"})),
     }))
     .expect("the push reads");
-    Program::compile(&content, &push).expect("the push compiles")
+    Program::compile(&content, &push, Heading::default()).expect("the push compiles")
 }
 
 /// `minijinja` with a formatter that escapes for JSON as serde does, in place of its automatic escaping.

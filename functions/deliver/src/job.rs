@@ -6,7 +6,7 @@ use fanhook_core::{
     id::{IdTypeCode, RunId},
     identity::Chooser,
     run::Pinned,
-    template::Program,
+    template::{Heading, Program},
 };
 use fanhook_outbound::{HeaderMap, HeaderName, HeaderValue, Method, Target};
 use fanhook_store::{StoreError, StoreResult, ports::Table, runs};
@@ -34,12 +34,16 @@ pub(crate) struct Job {
     pub(crate) id_types: Vec<(IdTypeCode, HeaderValue)>,
     /// Deadline of a request.
     pub(crate) deadline: Duration,
+    /// Most users of a request.
+    pub(crate) batch_size: usize,
 }
 
 impl Job {
     /// Makes what was pinned ready.
     pub(crate) fn new(pinned: Pinned) -> StoreResult<Self> {
-        let program = Program::compile(&pinned.content, &pinned.push_content)
+        let (push, run) = (pinned.push.to_string(), pinned.run.to_string());
+        let heading = Heading { push: &push, name: &pinned.push_name, run: &run };
+        let program = Program::compile(&pinned.content, &pinned.push_content, heading)
             .map_err(|faults| StoreError::corrupt(WHAT, format!("{} faults", faults.len())))?;
         let chooser = Chooser::new(&pinned.id_types, &pinned.push_content);
         let method = Method::from_bytes(program.method().as_str().as_bytes()).map_err(corrupt)?;
@@ -53,8 +57,8 @@ impl Job {
         let mut id_types = Vec::new();
         if pinned.content.carry_environment {
             headers.insert("fanhook-workspace", text(pinned.workspace.as_str())?);
-            headers.insert("fanhook-push", text(&pinned.push.to_string())?);
-            headers.insert("fanhook-run", text(&pinned.run.to_string())?);
+            headers.insert("fanhook-push", text(&push)?);
+            headers.insert("fanhook-run", text(&run)?);
             for code in &pinned.push_content.id_types {
                 id_types.push((code.clone(), text(code.as_str())?));
             }
@@ -65,6 +69,7 @@ impl Job {
             .map(|name| name.parse().map_err(corrupt))
             .collect::<StoreResult<_>>()?;
         let deadline = pinned.content.deadline();
+        let batch_size = usize::try_from(pinned.content.batch_size().max(1)).map_err(corrupt)?;
         Ok(Self {
             pinned,
             program,
@@ -75,6 +80,7 @@ impl Job {
             own_names,
             id_types,
             deadline,
+            batch_size,
         })
     }
 }

@@ -166,6 +166,7 @@ mod tests {
             workspace: "acme".parse().unwrap(),
             push: PushId::new(uuid::Uuid::nil()),
             webhook: WebhookId::new(uuid::Uuid::nil()),
+            batch_size: 1,
             state,
             epoch: 1,
             created: Millis(0),

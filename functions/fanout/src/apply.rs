@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fanhook_core::{
-    chunk::{ChunkId, Source},
+    chunk::{ChunkId, Source, recipients_per_chunk},
     run::RunState,
 };
 use fanhook_store::{
@@ -146,7 +146,7 @@ impl Work<'_> {
             Err(ObjectError::Store(error)) => return Err(error),
             Err(error) => return Err(StoreError::corrupt("segment", error)),
         };
-        self.rows(&Slices::of(&lines)).await
+        self.rows(&Slices::of(&lines, recipients_per_chunk(self.run.batch_size))).await
     }
 
     /// Looks at the run as it is now, and lets its first chunks go: the worker of the first part does, so that a small push starts at once.

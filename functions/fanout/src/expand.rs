@@ -49,7 +49,7 @@ impl Expansion {
                 self.write(&mut lines, user, profiles.get(user.qaid.as_str()));
             }
         }
-        let slices = Slices::of(&lines);
+        let slices = Slices::of(&lines, segment.slices.size());
         Ok(Segment { lines, slices, ..segment })
     }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, hash::BuildHasher};
 
 use fanhook_core::{
     audience::{BadRow, Record},
-    chunk::{CHUNKS_PER_SEGMENT, RECIPIENTS_PER_CHUNK},
+    chunk::{CHUNKS_PER_SEGMENT, RECIPIENTS_PER_SEGMENT},
     recipient::Recipient,
 };
 use foldhash::fast::FixedState;
@@ -29,13 +29,22 @@ pub struct Slice {
 }
 
 /// Cuts lines into chunks by their lengths alone, so that whoever takes over cuts a segment in the same way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Slices(Vec<Slice>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slices {
+    slices: Vec<Slice>,
+    /// Lines of a chunk at most.
+    size: usize,
+}
 
 impl Slices {
+    /// None yet; each will have at most `size` lines.
+    pub fn new(size: usize) -> Self {
+        Self { slices: Vec::new(), size }
+    }
+
     /// The chunks of a segment's lines.
-    pub fn of(lines: &[u8]) -> Self {
-        let mut slices = Self::default();
+    pub fn of(lines: &[u8], size: usize) -> Self {
+        let mut slices = Self::new(size);
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             slices.push(line.len());
         }
@@ -44,30 +53,35 @@ impl Slices {
 
     /// The chunks.
     pub fn as_slice(&self) -> &[Slice] {
-        &self.0
+        &self.slices
+    }
+
+    /// Lines of a chunk at most.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Lines of all chunks.
     pub fn recipients(&self) -> usize {
-        self.0.iter().map(|slice| slice.recipients).sum()
+        self.slices.iter().map(|slice| slice.recipients).sum()
     }
 
     fn push(&mut self, length: usize) {
-        match self.0.last_mut() {
-            Some(last) if last.recipients < RECIPIENTS_PER_CHUNK && last.length + length <= CHUNK_BYTES => {
+        match self.slices.last_mut() {
+            Some(last) if last.recipients < self.size && last.length + length <= CHUNK_BYTES => {
                 last.length += length;
                 last.recipients += 1;
             }
             last => {
                 let offset = last.map_or(0, |last| last.offset + last.length);
-                self.0.push(Slice { offset, length, recipients: 1 });
+                self.slices.push(Slice { offset, length, recipients: 1 });
             }
         }
     }
 }
 
 /// A stretch of a file as it is written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Segment {
     /// A line for each recipient.
     pub lines: Vec<u8>,
@@ -80,6 +94,10 @@ pub struct Segment {
 }
 
 impl Segment {
+    fn new(lines: Vec<u8>, slices: Slices) -> Self {
+        Self { lines, slices, report: Vec::new(), duplicates: 0 }
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.report.is_empty()
@@ -97,12 +115,14 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// A packer of segments of `chunks` chunks. `seed` keeps those who write files from choosing which users' hashes meet.
-    pub fn new(chunks: usize, seed: u64) -> Self {
+    /// A packer of segments of at most `chunks` chunks of `size` recipients. `seed` keeps those who write files from choosing which users'
+    /// hashes meet.
+    pub fn new(chunks: usize, size: usize, seed: u64) -> Self {
+        let chunks = chunks.min(CHUNKS_PER_SEGMENT).min(RECIPIENTS_PER_SEGMENT / size);
         Self {
-            segment: Segment::default(),
+            segment: Segment::new(Vec::new(), Slices::new(size)),
             seen: HashMap::with_hasher(FixedState::with_seed(seed)),
-            most: chunks.min(CHUNKS_PER_SEGMENT) * RECIPIENTS_PER_CHUNK,
+            most: chunks * size,
             recipients: 0,
             records: 0,
         }
@@ -145,7 +165,8 @@ impl Packer {
         self.seen.clear();
         (self.recipients, self.records) = (0, 0);
         let lines = Vec::with_capacity(self.segment.lines.len());
-        std::mem::replace(&mut self.segment, Segment { lines, ..Segment::default() })
+        let slices = Slices::new(self.segment.slices.size());
+        std::mem::replace(&mut self.segment, Segment::new(lines, slices))
     }
 }
 

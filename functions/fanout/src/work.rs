@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanhook_core::{
     audience::{self, Compression, FileError, Kind, Limits, Reader, Start},
-    chunk::{CHUNKS_PER_SEGMENT, Part as Number},
+    chunk::{CHUNKS_PER_SEGMENT, Part as Number, recipients_per_chunk},
     id::{IdTypeCode, RunId, UploadId},
     run::{Pinned, RunState},
     time::Millis,
@@ -192,7 +192,8 @@ impl Work<'_> {
         let stream = Stream { objects: ports.objects.as_ref(), key, etag: self.part.etag.clone(), offset };
         let expansion = Expansion::new(pinned);
         let chunks = if expansion.is_some() { expand::CHUNKS } else { CHUNKS_PER_SEGMENT };
-        let packer = Packer::new(chunks, ports.random.number());
+        let size = recipients_per_chunk(self.run.batch_size);
+        let packer = Packer::new(chunks, size, ports.random.number());
         let (piece_in, pieces) = channel(1);
         let (stretch_in, stretches) = channel(1);
         let fetch = async {

@@ -6,12 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{id::RunId, outcome::Reason};
 
-/// Recipients of a chunk, but for the last one of a part.
+/// Recipients of a chunk, but for the last one of a part, where each has a request of its own.
 pub const RECIPIENTS_PER_CHUNK: usize = 500;
-/// Chunks of a segment, but for the last one of a part.
+/// Most chunks of a segment.
 pub const CHUNKS_PER_SEGMENT: usize = 64;
-/// Recipients of a segment: duplicates are found within one.
+/// Most recipients of a segment: duplicates are found within one.
 pub const RECIPIENTS_PER_SEGMENT: usize = RECIPIENTS_PER_CHUNK * CHUNKS_PER_SEGMENT;
+
+/// Recipients of a chunk whose requests hold up to `batch_size` users: the largest multiple up to 500, so that its row costs one
+/// write unit; one batch where that alone is larger: its row costs two, but a chunk has a single request then.
+pub fn recipients_per_chunk(batch_size: u32) -> usize {
+    let batch = usize::try_from(batch_size.max(1)).unwrap_or(usize::MAX);
+    batch.max(RECIPIENTS_PER_CHUNK / batch * batch)
+}
 
 /// A claim over a lease that ran out so often, without a checkpoint between, parks the chunk.
 pub const MAX_STALLS: u32 = 5;
@@ -188,6 +195,13 @@ mod tests {
 
     use super::*;
     use crate::outcome::REASONS;
+
+    #[test]
+    fn a_chunk_holds_whole_batches() {
+        let sizes = [1, 2, 7, 50, 250, 251, 300, 500, 501, 1000];
+        let expected = [500, 500, 497, 500, 500, 251, 300, 500, 501, 1000];
+        assert_eq!(sizes.map(recipients_per_chunk), expected);
+    }
 
     #[test]
     fn a_recipient_is_counted_once() {

@@ -298,9 +298,32 @@ pub fn delivery_id(origin: RunId, qaid: &str, key: RecipientKey<'_>) -> Delivery
             part(value);
         }
     }
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash.finalize()[..16]);
-    DeliveryId(id)
+    DeliveryId::cut(hash)
+}
+
+/// The `webhook-id` of a request for these recipients: of one, its own; of several, a hash of theirs, so that a request for the same ones
+/// goes under the same ID.
+///
+/// It is SHA-256, cut to 128 bits, of the IDs in the order of the request. No [`delivery_id`] can be one by how it is made: that hashes
+/// a run's ID after its length.
+pub fn request_id(ids: &[DeliveryId]) -> DeliveryId {
+    if let [one] = ids {
+        return *one;
+    }
+    let mut hash = Sha256::new();
+    hash.update(b"batch");
+    for id in ids {
+        hash.update(id.0);
+    }
+    DeliveryId::cut(hash)
+}
+
+impl DeliveryId {
+    fn cut(hash: Sha256) -> Self {
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        Self(id)
+    }
 }
 
 impl fmt::Display for DeliveryId {

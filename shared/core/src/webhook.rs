@@ -24,7 +24,11 @@ use crate::{
 
 /// Most parameters of one webhook.
 pub const MAX_PARAMETERS: usize = 50;
-/// Largest template of a body, in bytes.
+/// Most users of one request.
+pub const MAX_BATCH_SIZE: u32 = 1000;
+/// Users of one request in the standard list body, unless the content says otherwise.
+pub const LIST_BATCH_SIZE: u32 = 50;
+/// Largest template of a body or of its item, in bytes.
 pub const MAX_BODY_TEMPLATE: usize = 64 * 1024;
 /// Largest template of a URL, in bytes.
 pub const MAX_URL_TEMPLATE: usize = 4 * 1024;
@@ -89,6 +93,10 @@ pub struct Content {
     pub parameters: Vec<Parameter>,
     /// The body.
     pub body: Body,
+    /// Most users of one request, 1 to 1,000; left out: 50 in the standard list body, else 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1000)]
+    pub batch_size: Option<u32>,
     /// Adds `fanhook-workspace`, `fanhook-push`, `fanhook-run`, `fanhook-attempt` and `fanhook-id-type`.
     #[serde(default)]
     pub carry_environment: bool,
@@ -116,6 +124,11 @@ impl Content {
     /// The parameter sources that parameters name, each once.
     pub fn sources(&self) -> BTreeSet<ParameterSourceId> {
         self.parameters.iter().filter_map(|parameter| parameter.source).collect()
+    }
+
+    /// Most users of one request.
+    pub fn batch_size(&self) -> u32 {
+        self.batch_size.unwrap_or(if self.body == (Body::List {}) { LIST_BATCH_SIZE } else { 1 })
     }
 
     /// Deadline of a whole request, its answer's body included.
@@ -164,10 +177,15 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
+    /// `application/json`: the standard list body, `{"push":{…},"id_type":"…","items":[{"id","delivery","params"}]}`.
+    List {},
     /// `application/json`; placeholders stand inside strings.
     Json {
-        /// The JSON text.
+        /// The JSON text; with an item, the root, in which the string `"{items}"` becomes the array of the items.
         template: String,
+        /// The JSON text of each user's item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
     },
     /// `application/x-www-form-urlencoded`.
     Form {
@@ -176,26 +194,42 @@ pub enum Body {
     },
     /// `text/plain; charset=utf-8`.
     Text {
-        /// The text.
+        /// The text; with an item, the root, in which `{items}` becomes the items, a line each.
         template: String,
+        /// The line of each user.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
     },
     /// No body (`GET`, `DELETE`).
     None {},
 }
 
 impl Body {
-    /// The template, empty where there is no body.
+    /// The template, empty where there is none.
     pub fn template(&self) -> &str {
         match self {
-            Self::Json { template } | Self::Form { template } | Self::Text { template } => template,
-            Self::None {} => "",
+            Self::Json { template, .. } | Self::Form { template } | Self::Text { template, .. } => template,
+            Self::List {} | Self::None {} => "",
         }
+    }
+
+    /// The template of an item, where there is one.
+    pub fn item(&self) -> Option<&str> {
+        match self {
+            Self::Json { item, .. } | Self::Text { item, .. } => item.as_deref(),
+            Self::List {} | Self::Form { .. } | Self::None {} => None,
+        }
+    }
+
+    /// Whether one body may hold several users.
+    pub fn has_items(&self) -> bool {
+        matches!(self, Self::List {}) || self.item().is_some()
     }
 
     /// The content type that is sent, unless a header names another one of this kind.
     pub fn content_type(&self) -> Option<&'static str> {
         match self {
-            Self::Json { .. } => Some("application/json"),
+            Self::List {} | Self::Json { .. } => Some("application/json"),
             Self::Form { .. } => Some("application/x-www-form-urlencoded"),
             Self::Text { .. } => Some("text/plain; charset=utf-8"),
             Self::None {} => None,

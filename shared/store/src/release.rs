@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanhook_core::{
-    chunk::{ChunkId, RECIPIENTS_PER_CHUNK},
+    chunk::{ChunkId, recipients_per_chunk},
     rate::Rate,
     run::RunState,
     time::Millis,
@@ -56,7 +56,7 @@ impl Release<'_> {
         let released: u64 = parts.iter().map(|part| u64::from(part.released)).sum();
         let rate = endpoint.and_then(|endpoint| endpoint.settings.rate());
         // After a resume the cursors are back at the start, and what was tried before costs its worker one look.
-        let mut room = (window(rate) + tried).saturating_sub(released).min(MOST);
+        let mut room = (window(rate, run.batch_size) + tried).saturating_sub(released).min(MOST);
         let mut total = 0;
         while room > 0 {
             let mut moved = false;
@@ -147,11 +147,26 @@ pub fn message(id: &ChunkId, run: &Run, delay: Duration) -> Message {
 }
 
 /// Chunks that may be outstanding: a minute's worth of a limited endpoint, and at least two.
-fn window(rate: Option<Rate>) -> u64 {
-    rate.map_or(WINDOW, |rate| rate.a_minute().div_ceil(RECIPIENTS_PER_CHUNK as u64).clamp(2, WINDOW))
+fn window(rate: Option<Rate>, batch_size: u32) -> u64 {
+    let requests = recipients_per_chunk(batch_size) as u64 / u64::from(batch_size.max(1));
+    rate.map_or(WINDOW, |rate| rate.a_minute().div_ceil(requests.max(1)).clamp(2, WINDOW))
 }
 
 /// Time that the messages of one step are spread over.
 fn spread(rate: Option<Rate>) -> Duration {
     if rate.is_some() { Duration::from_secs(50) } else { Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_a_minute_of_requests_however_many_users_they_hold() {
+        assert_eq!(window(None, 1), WINDOW);
+        // 3,000 requests a minute, of a chunk's 500, 10, 1 and 1.
+        assert_eq!([1, 50, 500, 1000].map(|batch_size| window(Some(Rate::per_second(50)), batch_size)), [6, 300, 2_000, 2_000]);
+        assert_eq!(window(Some(Rate::per_second(1)), 1), 2);
+        assert_eq!(window(Some(Rate::per_second(1)), 1000), 60);
+    }
 }

@@ -31,6 +31,9 @@ pub struct Run {
     pub push: PushId,
     /// The webhook.
     pub webhook: WebhookId,
+    /// Most users of one request.
+    #[serde(default = "one")]
+    pub batch_size: u32,
     /// Its state.
     pub state: RunState,
     /// Counts the changes of state.
@@ -54,6 +57,11 @@ pub struct Run {
     pub ended: Option<Millis>,
     /// When its rows may be deleted, in seconds of Unix time.
     pub expires: u64,
+}
+
+/// Runs that were started before requests could hold several users.
+fn one() -> u32 {
+    1
 }
 
 const WHAT: &str = "run";

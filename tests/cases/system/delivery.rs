@@ -1,11 +1,13 @@
 //! That everybody is delivered to, whatever happens to workers and messages.
 
-use anyhow::{Result, bail, ensure};
-use fanhook_tests::harness::say;
-use serde_json::json;
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use fanhook_tests::{crowd::Meets, harness::say};
+use serde_json::{Value, json};
 use stack::{Seen, kill, until};
 
-use crate::world::{LONG, PROFILES, SHORT, World};
+use crate::world::{LONG, PROFILES, SHORT, World, webhook_id};
 
 /// Requests that a killed worker may cause to be sent again: 128 under way, and 64 not saved in each of 10 chunks.
 const AGAIN: u64 = 128 + 10 * 64;
@@ -97,5 +99,46 @@ pub(crate) async fn a_message_doubled_and_one_deleted_change_nothing_but_time(wo
         seen.received,
         seen.unique
     );
+    Ok(())
+}
+
+pub(crate) async fn users_who_share_requests_each_come_once_under_an_id_of_their_own(
+    world: &World,
+) -> Result<()> {
+    const USERS: u64 = 5_000;
+    const BATCH: u64 = 40;
+    let body = json!({
+        "template": r#"{"type":"{id_type}","members":"{items}"}"#,
+        "item": r#"{"member":"{id}","delivery":"{delivery_id}","text":"{text}"}"#,
+    });
+    // Each request fails at its first try.
+    let more = json!({"content": {"body": body, "batch_size": BATCH}});
+    let campaign = world.campaign("/fail/1/batches", more).await?;
+    let run = world.start(&campaign, world.crowd.audience(0..USERS)).await?;
+    let run = world.api()?.run_over(&run, LONG).await?;
+    ensure!(run.state == "finished" && run.sum() == USERS, "{run:?}");
+
+    let mut members = HashMap::new();
+    for body in world.receiver.taken(&campaign.path).into_values() {
+        let body: Value = serde_json::from_slice(&body)?;
+        let items = body["members"].as_array().with_context(|| format!("{body} has no members"))?;
+        ensure!(items.len() as u64 <= BATCH && body["type"] == "MOBILE", "{body}");
+        for item in items {
+            let delivery = item["delivery"].as_str().unwrap_or_default().to_owned();
+            ensure!(members.insert(delivery, item.clone()).is_none(), "{item} came twice");
+        }
+    }
+    ensure!(members.len() as u64 == run.outcome("delivered"), "{} users came: {run:?}", members.len());
+    for user in world.crowd.users(0..USERS) {
+        let Meets::Message { mobile, text } = user.meets else { continue };
+        let delivery = webhook_id(&run.id, &user.qaid)?;
+        let wanted = json!({"member": mobile, "delivery": delivery, "text": text});
+        let came = members.remove(&delivery);
+        ensure!(came.as_ref() == Some(&wanted), "{came:?} came, {wanted} is right");
+    }
+    ensure!(members.is_empty(), "{} came that nobody knows", members.len());
+    let seen = world.receiver.stats(&campaign.path);
+    let most = 2 * USERS / BATCH + 20;
+    ensure!(seen.bad_signatures == 0 && seen.received <= most, "{seen:?}");
     Ok(())
 }

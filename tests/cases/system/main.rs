@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         case!(Alone, control::after_a_cancel_no_request_starts_and_the_rest_is_cancelled),
         case!(Alone, files::a_truncated_file_fails_the_run_and_the_whole_file_completes_it),
         case!(Alone, delivery::each_of_100_000_users_has_exactly_one_outcome),
+        case!(Alone, delivery::users_who_share_requests_each_come_once_under_an_id_of_their_own),
         case!(Alone, delivery::a_message_doubled_and_one_deleted_change_nothing_but_time),
         case!(Alone, delivery::a_run_survives_the_death_of_its_workers),
         case!(Alone, faults::a_message_that_is_not_ours_goes_to_the_dead_letters_alone),

@@ -270,6 +270,7 @@ fn run(caller: &Caller, pinned: &Pinned, expires_at: Millis) -> Run {
         workspace: pinned.workspace.clone(),
         push: pinned.push,
         webhook: pinned.webhook,
+        batch_size: pinned.content.batch_size(),
         state: if expired { RunState::Closing } else { RunState::Starting },
         epoch: 0,
         created: now,

@@ -132,11 +132,8 @@ async fn make(ports: &Ports, message: &Message) -> StoreResult<(Vec<Made>, Optio
     let recipients = read(ports, &job, message, &lines).await?;
     let mut preparer = Preparer::new(&job);
     let attempt = Try { tries: 0, now, credentials: &credentials };
-    let one = |index| {
-        let recipient = recipients.get(index).ok_or(Reason::Internal)?;
-        preparer.prepare(recipient, recipients.profile(recipient), attempt)
-    };
-    Ok(((0..recipients.len()).map(one).collect(), credentials.tokens.clone()))
+    let made = (0..recipients.len()).map(|index| preparer.prepare(index, &recipients, attempt)).collect();
+    Ok((made, credentials.tokens.clone()))
 }
 
 /// Reads recipients, and their profiles where the question allows it.

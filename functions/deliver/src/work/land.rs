@@ -1,6 +1,8 @@
 //! What the end of a request leads to.
 
-use fanhook_core::{outcome::Reason, retry::Attempt, time::Millis};
+use std::sync::Arc;
+
+use fanhook_core::{outcome::Reason, recipient::DeliveryId, retry::Attempt, time::Millis};
 use fanhook_lambda::telemetry::chain;
 use fanhook_outbound::{Ended, Exchange, excerpt, sensitive};
 use fanhook_store::outcomes::Record;
@@ -11,23 +13,25 @@ use crate::{
     flight::Flown,
     parse::Recipients,
     plan::{self, Decision},
-    prepare::{Prepared, tags},
+    prepare::{Prepared, Sent, merged, tags},
 };
 
 /// What this worker knows of a recipient that it finished.
+#[derive(Clone)]
 pub(crate) struct Known {
     pub(super) tries: u8,
     pub(super) status: Option<u16>,
     pub(super) at: Millis,
-    pub(super) delivery: Option<String>,
-    pub(super) answer: Option<String>,
+    pub(super) delivery: Option<DeliveryId>,
+    /// Shared by all recipients of a request.
+    pub(super) answer: Option<Arc<str>>,
 }
 
 impl Known {
     /// The record with all that is known.
     pub(crate) fn record<'a>(&'a self, record: Record<'a>) -> Record<'a> {
         Record {
-            webhook_id: self.delivery.as_deref().map(Into::into),
+            webhook_id: self.delivery.map(|delivery| delivery.to_string().into()),
             tries: Some(self.tries),
             status: self.status,
             at_ms: Some(self.at),
@@ -39,7 +43,6 @@ impl Known {
 
 /// The end of a request, not taken in yet.
 pub(super) struct Landed<'a> {
-    pub(super) index: usize,
     pub(super) prepared: Prepared,
     /// None where our own code panicked.
     pub(super) flown: Option<Flown<Exchange>>,
@@ -55,7 +58,7 @@ pub(super) enum News {
 impl Worker<'_> {
     /// Takes the end of a request in; one that was not sent is as it was.
     pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
-        let Landed { index, prepared, flown, .. } = landed;
+        let Landed { prepared, flown, .. } = landed;
         let now = self.invocation.ports.clock.now();
         self.chunk.first_attempt.get_or_insert(now);
         let ends = self.ends();
@@ -72,22 +75,21 @@ impl Worker<'_> {
             Some(None) => return None,
             None => {
                 self.unsaved += 1;
-                let tries = self.chunk.states.tried(index);
-                let known =
-                    Known { tries, status: None, at: now, delivery: Some(prepared.delivery), answer: None };
-                self.end(index, Reason::Internal, known);
+                let tries = self.tried(&prepared);
+                let known = Known { tries, status: None, at: now, delivery: None, answer: None };
+                self.end_all(&prepared, Reason::Internal, &known);
                 return None;
             }
         };
         self.unsaved += 1;
         self.summary.resent += u64::from(ended.resent);
-        let tries = self.chunk.states.tried(index);
         let hold = plan::hold(ended.attempt, ended.retry_after.as_deref(), now, ends);
         let not_before = hold.max(self.endpoint.as_ref().and_then(|endpoint| endpoint.not_before));
         let random = self.invocation.ports.random.number();
+        let tries = self.tried(&prepared);
         let (reason, news) = match plan::decide(ended.attempt, tries, not_before, now, random, ends) {
             Decision::Again(at) => {
-                self.summary.again += 1;
+                self.summary.again += prepared.sent.len() as u64;
                 self.next = Some(self.next.map_or(at, |next| next.min(at)));
                 return hold.map(News::Hold);
             }
@@ -100,26 +102,33 @@ impl Worker<'_> {
             _ => None,
         };
         let answer =
-            (!ended.answer.is_empty()).then(|| self.excerpt(&ended.answer, &prepared, recipients, index));
-        self.end(index, reason, Known { tries, status, at: now, delivery: Some(prepared.delivery), answer });
+            (!ended.answer.is_empty()).then(|| self.excerpt(&ended.answer, &prepared, recipients).into());
+        self.end_all(&prepared, reason, &Known { tries, status, at: now, delivery: None, answer });
         news
     }
 
-    /// The beginning of an answer, without what a receiver may have echoed of the request: credentials, the ID, the user's tags.
-    fn excerpt(
-        &self,
-        answer: &[u8],
-        prepared: &Prepared,
-        recipients: &Recipients<'_>,
-        index: usize,
-    ) -> String {
-        let recipient = recipients.get(index);
-        let profile = recipient.and_then(|recipient| recipients.profile(recipient));
-        let merged = profile.map(|profile| profile.merged(&self.job.pinned.sources));
-        let tags =
-            recipient.into_iter().flat_map(|recipient| tags(self.job, recipient, merged.as_ref())).flatten();
-        let ids = [Some(prepared.id.as_str()), prepared.clear.as_deref()].into_iter().flatten();
-        excerpt(answer, sensitive(&prepared.request).into_iter().chain(ids).chain(tags))
+    /// One more try of a request's recipients was used. Answers how many there are now: all were tried equally often.
+    fn tried(&mut self, prepared: &Prepared) -> u8 {
+        prepared.sent.iter().map(|sent| self.chunk.states.tried(sent.index)).max().unwrap_or_default()
+    }
+
+    /// Ends all recipients of a request.
+    fn end_all(&mut self, prepared: &Prepared, reason: Reason, known: &Known) {
+        for &Sent { index, delivery, .. } in &prepared.sent {
+            self.end(index, reason, Known { delivery: Some(delivery), ..known.clone() });
+        }
+    }
+
+    /// The beginning of an answer, without what a receiver may have echoed of the request: credentials, the IDs, the users' tags.
+    fn excerpt(&self, answer: &[u8], prepared: &Prepared, recipients: &Recipients<'_>) -> String {
+        let recipient = |sent: &Sent| {
+            let recipient = recipients.get(sent.index)?;
+            Some((recipient, merged(self.job, recipients.profile(recipient))))
+        };
+        let known: Vec<_> = prepared.sent.iter().filter_map(recipient).collect();
+        let tags = known.iter().flat_map(|(recipient, merged)| tags(self.job, recipient, merged.as_ref()));
+        let ids = prepared.sent.iter().flat_map(|sent| [Some(sent.id.as_str()), sent.clear.as_deref()]).flatten();
+        excerpt(answer, sensitive(&prepared.request).into_iter().chain(ids).chain(tags.flatten()))
     }
 
     pub(super) async fn tell(&self, news: News) {

@@ -1,13 +1,8 @@
 //! The loop that starts requests and takes their ends in.
 
-use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use fanhook_core::{chunk::State, outcome::Reason, rate::Rate, retry, time::Millis};
+use fanhook_core::{chunk::State, rate::Rate, retry, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::caught};
 use fanhook_store::{
     chunks::{self, Fenced},
@@ -39,7 +34,7 @@ enum Pause {
     Permit,
     Reading,
     Until(Millis),
-    Tokens(u32),
+    Tokens,
 }
 
 impl Worker<'_> {
@@ -73,26 +68,25 @@ impl Worker<'_> {
                 beside(&mut flights, &mut landed, self.refresh()).await;
             }
             let pause = loop {
-                let pause = self.pause(waiting.len());
-                if let Some(pause) = pause {
+                if let Some(pause) = self.pause(waiting.is_empty()) {
                     break pause;
                 }
                 let Some(permit) = spare.take().or_else(|| invocation.permits.try_acquire().ok()) else {
                     break Pause::Permit;
                 };
-                let Some(index) = waiting.pop_front() else { break Pause::Nothing };
-                if let Some(mut prepared) = self.start(index, recipients) {
+                if let Some(mut prepared) = self.start(&mut waiting, recipients) {
                     let (ports, deadline) = (invocation.ports, self.deadline);
                     let tokens = self.credentials.tokens.clone().map(|tokens| (tokens, self.openness()));
                     flights.push(async move {
                         let send = async |request: &_, deadline| ports.http.send(request, deadline).await;
                         let flight = fly(ports, &mut prepared.request, tokens, deadline, send);
                         let flown = caught(flight).await;
-                        Landed { index, prepared, flown, _permit: permit }
+                        Landed { prepared, flown, _permit: permit }
                     });
                 }
             };
-            if let Pause::Tokens(wanted) = pause {
+            if pause == Pause::Tokens {
+                let wanted = self.requests(&waiting);
                 beside(&mut flights, &mut landed, self.take_tokens(wanted)).await;
                 continue;
             }
@@ -111,7 +105,7 @@ impl Worker<'_> {
             let until = match pause {
                 Pause::Until(at) => Some(at),
                 Pause::Reading => Some(self.last_start + Duration::from_millis(1)),
-                Pause::Nothing | Pause::Permit | Pause::Tokens(_) => None,
+                Pause::Nothing | Pause::Permit | Pause::Tokens => None,
             };
             let save = tokio::select! {
                 biased;
@@ -168,8 +162,8 @@ impl Worker<'_> {
     }
 
     /// Why no request may start now; none where one may.
-    fn pause(&mut self, waiting: usize) -> Option<Pause> {
-        if waiting == 0 || self.stop.is_some() {
+    fn pause(&mut self, nobody_waits: bool) -> Option<Pause> {
+        if nobody_waits || self.stop.is_some() {
             return Some(Pause::Nothing);
         }
         match self.look() {
@@ -193,7 +187,7 @@ impl Worker<'_> {
                 Some(Pause::Nothing)
             }
             Slot::At(at) => Some(Pause::Until(at)),
-            Slot::Over => Some(Pause::Tokens(u32::try_from(waiting).unwrap_or(u32::MAX))),
+            Slot::Over => Some(Pause::Tokens),
         }
     }
 
@@ -215,33 +209,39 @@ impl Worker<'_> {
         }
     }
 
-    /// The request of a recipient that is still pending; where there is none, it is final.
-    fn start(&mut self, index: usize, recipients: &Recipients<'_>) -> Option<Prepared> {
+    /// How many requests those who wait will share, by the fixed places at which a chunk is cut.
+    fn requests(&self, waiting: &VecDeque<usize>) -> u32 {
+        let size = self.job.batch_size;
+        let mut last = None;
+        let cuts = waiting.iter().filter(|&index| last.replace(index / size) != Some(index / size));
+        u32::try_from(cuts.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The request of the next who wait: those left of one batch, for batches are cut at fixed places of the chunk. Who cannot be sent to is
+    /// final; who finds no room in it waits on.
+    fn start(&mut self, waiting: &mut VecDeque<usize>, recipients: &Recipients<'_>) -> Option<Prepared> {
         let now = self.invocation.ports.clock.now();
-        let State::Pending { tries } = self.chunk.states.get(index) else { return None };
-        let prepared = match recipients.get(index) {
-            None => Err(Reason::Internal),
-            Some(recipient) => {
-                let attempt = Try { tries, now, credentials: &self.credentials };
-                let (preparer, profile) = (&mut self.preparer, recipients.profile(recipient));
-                // One user's values that trip our own code are that user's end alone.
-                catch_unwind(AssertUnwindSafe(|| preparer.prepare(recipient, profile, attempt)))
-                    .unwrap_or(Err(Reason::Internal))
-            }
-        };
-        match prepared {
-            Ok(prepared) => {
-                self.summary.requests += 1;
-                if let Some((_, pace)) = &mut self.pace {
-                    pace.use_slot();
-                }
-                Some(prepared)
-            }
-            Err(reason) => {
-                self.end(index, reason, Known { tries, status: None, at: now, delivery: None, answer: None });
-                None
+        let &first = waiting.front()?;
+        let size = self.job.batch_size;
+        let count = waiting.iter().take(size).take_while(|&index| index / size == first / size).count();
+        let indexes: Vec<usize> = waiting.drain(..count).collect();
+        // They were tried equally often: so it was decided who waits.
+        let State::Pending { tries } = self.chunk.states.get(first) else { return None };
+        let attempt = Try { tries, now, credentials: &self.credentials };
+        let batch = self.preparer.batch(&indexes, recipients, attempt);
+        for index in batch.left.into_iter().rev() {
+            waiting.push_front(index);
+        }
+        for (index, reason) in batch.refused {
+            self.end(index, reason, Known { tries, status: None, at: now, delivery: None, answer: None });
+        }
+        if batch.prepared.is_some() {
+            self.summary.requests += 1;
+            if let Some((_, pace)) = &mut self.pace {
+                pace.use_slot();
             }
         }
+        batch.prepared
     }
 
     /// Saves the states. After a failure nothing more starts.

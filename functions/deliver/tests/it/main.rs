@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod batches;
 mod control;
 mod crash;
 mod direct;

@@ -107,6 +107,10 @@ pub(crate) struct Setup {
     /// Recipients of each chunk.
     pub(crate) chunks: Vec<usize>,
     pub(crate) template: &'static str,
+    /// The body, where it is not the JSON of `template`.
+    pub(crate) body: Option<serde_json::Value>,
+    pub(crate) batch_size: Option<u32>,
+    pub(crate) id_types: &'static [&'static str],
     pub(crate) url: &'static str,
     pub(crate) give_up_after: u64,
     pub(crate) rate: Option<u32>,
@@ -125,6 +129,9 @@ impl Default for Setup {
         Self {
             chunks: vec![10],
             template: r#"{"to":"{id}","text":"Dear {name}"}"#,
+            body: None,
+            batch_size: None,
+            id_types: &["MOBILE"],
             url: "https://crm.example/coupons",
             give_up_after: 24 * 60 * 60,
             rate: None,
@@ -228,18 +235,21 @@ impl World {
         chunks::create(&*ledger, &rows).await.unwrap();
 
         let push = fanhook_core::id::PushId::new(random.uuid7(START));
+        let body =
+            setup.body.unwrap_or_else(|| serde_json::json!({"kind": "json", "template": setup.template}));
         let pinned: Pinned = serde_json::from_value(serde_json::json!({
             "run": run, "origin": run, "workspace": workspace, "push": push, "push_name": "spring",
             "webhook": webhook, "webhook_version": 1,
             "content": {
                 "url": setup.url,
-                "body": {"kind": "json", "template": setup.template},
+                "body": body,
+                "batch_size": setup.batch_size,
                 "parameters": [{"name": "name", "type": "text"}],
                 "carry_environment": true,
                 "deadline_seconds": setup.deadline_seconds,
             },
             "push_content": {
-                "id_types": ["MOBILE"],
+                "id_types": setup.id_types,
                 "send_form": setup.send_form,
                 "values": {"name": "${name}"},
                 "variables": [{"name": "name", "source": {"tag": "name"}, "when_empty": {"default": "Member"}}],
@@ -254,6 +264,7 @@ impl World {
             workspace: workspace.clone(),
             push,
             webhook,
+            batch_size: pinned.content.batch_size(),
             state: RunState::Running,
             epoch: 0,
             created: START,

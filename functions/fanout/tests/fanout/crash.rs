@@ -66,6 +66,8 @@ async fn faulty(at: usize, fault: Fault, deadly: bool, file: &[u8]) -> (World, A
         fanout: MemoryQueue::new().with_faults(hook()),
         deliver: MemoryQueue::new().with_faults(hook()),
         all: true,
+        // Whoever takes over must cut as the one before.
+        batch_size: Some(300),
     };
     let world = setting.run(&[file.to_vec()]).await;
     faulty.on.store(true, Ordering::Relaxed);

@@ -39,6 +39,20 @@ async fn chunks_have_500_recipients_but_for_the_last_and_segments_64_chunks() {
 }
 
 #[tokio::test]
+async fn chunks_hold_whole_batches() {
+    for (batch_size, size, chunks) in [(50, 500, 64), (300, 300, 64), (1000, 1000, 32)] {
+        let users = size * chunks + 1;
+        let world =
+            Setting { batch_size: Some(batch_size), ..Setting::default() }.run(&[list(0..users)]).await;
+        assert_eq!(world.work(0).await, Outcome::Ended);
+        let lines = world.chunks(0).await;
+        let sizes: Vec<usize> = lines.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [vec![size; chunks], vec![1]].concat());
+        assert_eq!(world.part(0).await.commit.segments, 2);
+    }
+}
+
+#[tokio::test]
 async fn every_format_gives_the_same_recipients() {
     let csv =
         "\u{feff}qaid,id.MOBILE,tag.name\r\nuser-1,+14155550001,\"Ann, \"\"A\"\"\nLee\"\r\nuser-2,,\r\n";

@@ -66,6 +66,8 @@ pub(crate) struct Setting {
     pub(crate) deliver: MemoryQueue,
     /// Whether the push sends to all of a user's IDs. Segments are small then.
     pub(crate) all: bool,
+    /// Most users of one request, where it is not one.
+    pub(crate) batch_size: Option<u32>,
 }
 
 impl Setting {
@@ -94,7 +96,7 @@ impl Setting {
         for (number, file) in (0..).zip(files) {
             world.put(upload(number), file).await;
         }
-        world.start(files.len(), self.all).await;
+        world.start(files.len(), self.all, self.batch_size.unwrap_or(1)).await;
         world
     }
 }
@@ -110,13 +112,14 @@ impl World {
         self.objects.put(&key, Bytes::copy_from_slice(file)).await.unwrap();
     }
 
-    async fn start(&self, files: usize, all: bool) {
+    async fn start(&self, files: usize, all: bool, batch_size: u32) {
         let (push, webhook) = (PushId::new(Uuid::from_u128(2)), WebhookId::new(Uuid::from_u128(3)));
         let run = Run {
             id: self.run,
             workspace: workspace(),
             push,
             webhook,
+            batch_size,
             state: RunState::Starting,
             epoch: 0,
             created: START,
@@ -130,7 +133,7 @@ impl World {
         let uploads: Vec<UploadId> = (0..files as u128).map(upload).collect();
         let push_content =
             serde_json::json!({"id_types": ["MOBILE"], "id_policy": if all { "all" } else { "first" }});
-        let content = serde_json::json!({"url": "https://crm.example.com/", "body": {"kind": "none"}});
+        let content = serde_json::json!({"url": "https://crm.example.com/", "body": {"kind": "list"}});
         let pinned = Pinned {
             run: self.run,
             origin: self.run,

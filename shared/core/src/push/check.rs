@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
 use crate::fault::{Fault, nearest};
 use crate::id::{IdTypeCode, Name};
-use crate::template::{MAX_FAULTS, Program, Skeleton, Value, parse_value};
+use crate::template::{Heading, MAX_FAULTS, Program, Skeleton, Value, parse_value};
 use crate::webhook::{Parameter, ParameterType, Webhook, check_name};
 
 /// Most variables of one push.
@@ -47,7 +47,7 @@ impl PushContent {
         if faults.is_empty()
             && let Ok(skeleton) = Skeleton::parse(&webhook.content)
         {
-            faults.extend(Program::fill(&skeleton, &filled).err().unwrap_or_default());
+            faults.extend(Program::fill(&skeleton, &filled, Heading::default()).err().unwrap_or_default());
         }
         faults
     }

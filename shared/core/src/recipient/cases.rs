@@ -55,6 +55,20 @@ fn a_delivery_id_is_a_function_of_the_recipient_and_of_nothing_else() {
 }
 
 #[test]
+fn a_request_goes_under_the_id_of_its_one_recipient_or_a_hash_of_all() {
+    let ids = ["u1", "u2", "u3"].map(|user| delivery_id(run(1), user, RecipientKey::User));
+    assert_eq!(request_id(&ids[..1]), ids[0]);
+    assert_eq!(
+        request_id(&ids[..2]).to_string(),
+        "msg_5da5d56823cb685ea519abe307181f20",
+        "receivers remember it: it must never change"
+    );
+    let lists = [&ids[..1], &ids[..2], &ids[..], &ids[1..], &[ids[1], ids[0]]];
+    let distinct: std::collections::HashSet<_> = lists.iter().map(|ids| request_id(ids)).collect();
+    assert_eq!(distinct.len(), lists.len());
+}
+
+#[test]
 fn a_delivery_id_has_no_dot() {
     let id = delivery_id(run(1), "a.b", RecipientKey::User).to_string();
     assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{id}");

@@ -5,9 +5,8 @@ use std::ops::Range;
 use ::url::Url;
 
 use super::pairs;
-use super::parse::{Guard, Node, Piece, Reference, Source, Template};
+use super::parse::{Guard, Node, Piece, Reference, Scope, Source, Template};
 use crate::fault::Fault;
-use crate::webhook::Parameter;
 
 /// A parsed URL template.
 #[derive(Clone, Debug)]
@@ -23,8 +22,8 @@ const FULL_ADDRESS: &str = "write the full address, as in `https://example.com/p
 const END_OF_AUTHORITY: &[char] = &['/', '?', '#', '\\'];
 
 /// Parses the template of a URL.
-pub(crate) fn parse(text: &str, parameters: &[Parameter]) -> Result<Address, Vec<Fault>> {
-    let mut source = Source::new(text, parameters);
+pub(crate) fn parse(text: &str, scope: Scope<'_>) -> Result<Address, Vec<Fault>> {
+    let mut source = Source::new(text, scope);
     let mut template = Template::default();
     for (at, _) in text.char_indices().filter(|&(_, c)| c.is_control() || c.is_whitespace() || c == '\\') {
         source.fault_with_hint(

@@ -1,16 +1,30 @@
 //! A webhook's content and a push's values, compiled into literals and slots.
 
 use super::escape::Escape;
-use super::parse::{Guard, Keys, Node, Reference, Template};
+use super::parse::{Guard, HeadingField, Keys, Node, Reference};
 use super::render::{DUPLICATE_KEY, Unrendered};
 use super::skeleton::Skeleton;
-use super::value::{Piece, Value};
+use super::text::LINE;
+use super::value::{Piece, Value, first_variable};
 use crate::fault::Fault;
 use crate::push::{PushContent, Variable, VariableSource, WhenEmpty};
 use crate::webhook::{Content, MAX_BODY, MAX_HEADER_VALUE, MAX_URL, Method};
 
+/// What ends a line.
+pub(super) const BREAKS: [char; 2] = ['\n', '\r'];
 /// Most slots of a program: a bound on memory and time, far above what a message needs.
 const MAX_SLOTS: usize = 4096;
+
+/// What the standard list body says of the run that it belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heading<'a> {
+    /// Identifier of the push.
+    pub push: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Identifier of the run.
+    pub run: &'a str,
+}
 
 /// A compiled push: what every recipient's request is rendered from. Share it in an `Arc`.
 #[derive(Clone, Debug)]
@@ -20,13 +34,27 @@ pub struct Program {
     pub(super) constant_headers: Vec<(String, String)>,
     pub(super) header_names: Vec<String>,
     pub(super) headers: Vec<Part>,
+    /// The body; where it has items, what stands before them.
     pub(super) body: Part,
+    pub(super) items: Option<Items>,
     /// Keys that must differ, decoded.
     pub(super) keys: Vec<Vec<Part>>,
     pub(super) variables: Vec<Compiled>,
     /// Required parameters that consist of variables which may end up blank.
     pub(super) required: Vec<(String, Vec<usize>)>,
     pub(super) tags: Vec<String>,
+}
+
+/// The items of a body, and what stands behind them.
+#[derive(Clone, Debug)]
+pub(super) struct Items {
+    pub(super) item: Part,
+    /// Keys of an item that must differ, decoded.
+    pub(super) keys: Vec<Vec<Part>>,
+    pub(super) separator: &'static str,
+    /// Whether an item is a line.
+    pub(super) lines: bool,
+    pub(super) rest: Part,
 }
 
 /// Literals and the steps between them.
@@ -81,29 +109,38 @@ impl Program {
     ///
     /// # Errors
     /// All faults of both, under `webhook` and `push`. There are none where both have passed their checks.
-    pub fn compile(webhook: &Content, push: &PushContent) -> Result<Self, Vec<Fault>> {
+    pub fn compile(webhook: &Content, push: &PushContent, heading: Heading<'_>) -> Result<Self, Vec<Fault>> {
         let within = |prefix: &'static str| {
             move |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.within(prefix)).collect::<Vec<_>>()
         };
         let skeleton = Skeleton::parse(webhook).map_err(within("webhook"))?;
-        Self::fill(&skeleton, push).map_err(within("push"))
+        Self::fill(&skeleton, push, heading).map_err(within("push"))
     }
 
     /// Fills a parsed content with a push's values.
     ///
     /// # Errors
     /// All faults of the values, each under its field's path in the push's content.
-    pub fn fill(skeleton: &Skeleton, push: &PushContent) -> Result<Self, Vec<Fault>> {
+    pub fn fill(skeleton: &Skeleton, push: &PushContent, heading: Heading<'_>) -> Result<Self, Vec<Fault>> {
         let values = push.parse_values(&skeleton.parameters)?;
         let mut tags = Vec::new();
         let variables = push.variables.iter().map(|variable| compiled(variable, &mut tags)).collect();
-        let mut compiler = Compiler { skeleton, values: &values, slots: 0, faults: Vec::new() };
-        let url = compiler.part(&skeleton.address.template, MAX_URL);
+        let mut compiler = Compiler {
+            skeleton,
+            push,
+            heading,
+            values: &values,
+            shared: skeleton.shared,
+            line: false,
+            slots: 0,
+            faults: Vec::new(),
+        };
+        let url = compiler.part(&skeleton.address.template.nodes, MAX_URL);
         let mut constant_headers = Vec::new();
         let mut header_names = Vec::new();
         let mut headers = Vec::new();
         for (name, template) in &skeleton.headers {
-            let part = compiler.part(template, MAX_HEADER_VALUE);
+            let part = compiler.part(&template.nodes, MAX_HEADER_VALUE);
             if part.steps.is_empty() {
                 constant_headers.push((name.clone(), part.tail.into()));
             } else {
@@ -111,13 +148,21 @@ impl Program {
                 headers.push(part);
             }
         }
-        let body = compiler.part(&skeleton.body, MAX_BODY);
+        let mut halves = skeleton.body.nodes.split(|node| *node == Node::Items);
+        let body = compiler.part(halves.next().unwrap_or_default(), MAX_BODY);
+        let rest = compiler.part(halves.next().unwrap_or_default(), MAX_BODY);
+        compiler.shared = false;
         let keys = skeleton.address.template.keys.iter().chain(&skeleton.body.keys);
         let keys = keys.filter_map(|keys| compiler.keys(keys)).collect();
-        let mut faults = compiler.faults;
-        if !faults.is_empty() {
-            faults.dedup();
-            return Err(faults);
+        let items = skeleton.item.as_ref().map(|item| {
+            let keys = item.template.keys.iter().filter_map(|keys| compiler.keys(keys)).collect();
+            let lines = item.separator == "\n";
+            compiler.line = lines;
+            let template = compiler.part(&item.template.nodes, MAX_BODY);
+            Items { item: template, keys, separator: item.separator, lines, rest }
+        });
+        if !compiler.faults.is_empty() {
+            return Err(compiler.faults);
         }
         let required = required(skeleton, &values, push);
         let method = skeleton.method;
@@ -128,6 +173,7 @@ impl Program {
             header_names,
             headers,
             body,
+            items,
             keys,
             variables,
             required,
@@ -169,6 +215,7 @@ impl Program {
     /// Whether the recipient's ID stands anywhere in the request.
     pub fn uses_id(&self) -> bool {
         let parts = std::iter::once(&self.url).chain(&self.headers).chain(std::iter::once(&self.body));
+        let parts = parts.chain(self.items.as_ref().map(|items| &items.item));
         parts.flat_map(|part| &part.steps).any(|step| matches!(step.action, Action::Put(Slot::Id, _)))
     }
 }
@@ -203,16 +250,22 @@ fn required(skeleton: &Skeleton, values: &[Value], push: &PushContent) -> Vec<(S
 
 struct Compiler<'a> {
     skeleton: &'a Skeleton,
+    push: &'a PushContent,
+    heading: Heading<'a>,
     /// By parameter.
     values: &'a [Value],
+    /// Whether what is compiled is the same for all users of a request.
+    shared: bool,
+    /// Whether what is compiled is one line.
+    line: bool,
     slots: usize,
     faults: Vec<Fault>,
 }
 
 impl Compiler<'_> {
-    fn part(&mut self, template: &Template, limit: usize) -> Part {
+    fn part(&mut self, nodes: &[Node], limit: usize) -> Part {
         let mut builder = Builder::default();
-        for node in &template.nodes {
+        for node in nodes {
             match node {
                 Node::Literal(text) => builder.literal(text),
                 Node::Hole(reference, escape) => self.hole(*reference, *escape, &mut builder),
@@ -221,16 +274,18 @@ impl Compiler<'_> {
                     _ => builder.literal("null"),
                 },
                 Node::Guard(guard, reference) => self.guard(*guard, *reference, &mut builder),
+                // A part ends where the items begin.
+                Node::Items => {}
             }
             if builder.literals + builder.pending.len() > limit {
-                self.faults.push(Fault::new(
+                self.fault(Fault::new(
                     "values",
                     format!("with these values a part of the request passes {limit} bytes"),
                 ));
                 break;
             }
             if builder.steps.len() + self.slots > MAX_SLOTS {
-                self.faults.push(Fault::new(
+                self.fault(Fault::new(
                     "values",
                     format!("the request would have more than {MAX_SLOTS} slots"),
                 ));
@@ -241,12 +296,31 @@ impl Compiler<'_> {
         Part { steps: builder.steps, tail: builder.pending.into() }
     }
 
-    fn hole(&self, reference: Reference, escape: Escape, builder: &mut Builder) {
+    /// Notes a fault once, however often what it is about stands in the content.
+    fn fault(&mut self, fault: Fault) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    fn hole(&mut self, reference: Reference, escape: Escape, builder: &mut Builder) {
         match reference {
             Reference::Id => builder.step(Action::Put(Slot::Id, escape)),
             Reference::IdType => builder.step(Action::Put(Slot::IdType, escape)),
             Reference::DeliveryId => builder.step(Action::Put(Slot::DeliveryId, escape)),
+            Reference::Heading(field) => {
+                let Heading { push, name, run } = self.heading;
+                let text = match field {
+                    HeadingField::Push => push,
+                    HeadingField::Name => name,
+                    HeadingField::Run => run,
+                };
+                escape.write(text, &mut builder.pending);
+            }
+            // Its place is a node of its own.
+            Reference::Items => {}
             Reference::Parameter(index) => {
+                self.check_place(index);
                 for piece in &self.values[index].0 {
                     match piece {
                         Piece::Literal(text) => escape.write(text, &mut builder.pending),
@@ -254,6 +328,34 @@ impl Compiler<'_> {
                             builder.step(Action::Put(Slot::Variable(*variable), escape));
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// Checks that a parameter's value may stand where it is put: without variables where users share it, on one line in a line.
+    fn check_place(&mut self, index: usize) {
+        let name = &self.skeleton.parameters[index].name;
+        let text = self.push.values.get(name).map_or("", String::as_str);
+        let field = || format!("values.{name}");
+        if self.shared
+            && let Some(at) = first_variable(text)
+        {
+            let detail = format!("`{{{name}}}` stands where all users of a request share it");
+            let hint =
+                "write a value without variables, or go through a webhook that sends to each user singly";
+            self.fault(Fault::new(field(), detail).hint(hint).at(text, at));
+        }
+        if self.line {
+            if let Some(at) = text.find(BREAKS) {
+                self.fault(Fault::new(field(), LINE).at(text, at));
+            }
+            for variable in self.values[index].variables() {
+                if let WhenEmpty::Default(text) = &self.push.variables[variable].when_empty
+                    && let Some(at) = text.find(BREAKS)
+                {
+                    let field = format!("variables[{variable}].when_empty.default");
+                    self.fault(Fault::new(field, LINE).at(text, at));
                 }
             }
         }
@@ -274,23 +376,20 @@ impl Compiler<'_> {
             Ok(()) => {}
             Err(Unrendered::EmptyValue { .. }) => {
                 let detail = format!("{name} stands alone in its place of the URL or form, and has no value");
-                self.faults.push(Fault::new(field, detail));
+                self.fault(Fault::new(field, detail));
             }
-            Err(error) => self.faults.push(Fault::new(field, error.to_string())),
+            Err(error) => self.fault(Fault::new(field, error.to_string())),
         }
     }
 
     fn keys(&mut self, keys: &Keys) -> Option<Vec<Part>> {
-        let parts: Vec<Part> = keys
-            .iter()
-            .map(|key| self.part(&Template { nodes: key.clone(), keys: Vec::new() }, MAX_BODY))
-            .collect();
+        let parts: Vec<Part> = keys.iter().map(|key| self.part(key, MAX_BODY)).collect();
         let mut constant: Vec<&str> =
             parts.iter().filter(|part| part.steps.is_empty()).map(|part| &*part.tail).collect();
         let all = constant.len() == parts.len();
         constant.sort_unstable();
         if constant.windows(2).any(|pair| pair[0] == pair[1]) {
-            self.faults.push(Fault::new("values", DUPLICATE_KEY));
+            self.fault(Fault::new("values", DUPLICATE_KEY));
         }
         (!all).then_some(parts)
     }
@@ -300,6 +399,8 @@ impl Compiler<'_> {
             Reference::Id => "{id}".to_owned(),
             Reference::IdType => "{id_type}".to_owned(),
             Reference::DeliveryId => "{delivery_id}".to_owned(),
+            // Neither stands where there are guards.
+            Reference::Heading(_) | Reference::Items => "{items}".to_owned(),
             Reference::Parameter(index) => format!("{{{}}}", self.skeleton.parameters[index].name),
         }
     }

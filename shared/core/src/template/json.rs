@@ -7,17 +7,16 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::escape::Escape;
-use super::parse::{Node, Piece, Source, Template};
+use super::parse::{Node, Piece, Reference, Scope, Source, Template};
 use crate::fault::Fault;
-use crate::webhook::Parameter;
 
 /// Deepest nesting of arrays and objects.
 const MAX_DEPTH: usize = 64;
 
 /// Parses the template of a JSON body.
-pub(super) fn parse(text: &str, parameters: &[Parameter]) -> Result<Template, Vec<Fault>> {
+pub(super) fn parse(text: &str, scope: Scope<'_>) -> Result<Template, Vec<Fault>> {
     let mut scanner =
-        Scanner { source: Source::new(text, parameters), template: Template::default(), at: 0, copied: 0 };
+        Scanner { source: Source::new(text, scope), template: Template::default(), at: 0, copied: 0 };
     if scanner.document().is_ok() {
         scanner.copy_to(text.len());
     }
@@ -245,15 +244,19 @@ impl<'t> Scanner<'t> {
     }
 
     fn put_value(&mut self, string: &Text<'_>) {
-        if let [Piece::Hole(_, reference)] = string.pieces[..]
-            && let Some(parameter) = self.source.numeric(reference)
-        {
+        let [Piece::Hole(_, whole)] = string.pieces[..] else { return self.put_pieces(string) };
+        if whole == Reference::Items {
+            self.copy_to(string.range.start);
+            self.template.literal("[");
+            self.template.nodes.push(Node::Items);
+            self.template.literal("]");
+        } else if let Some(parameter) = self.source.numeric(whole) {
             self.copy_to(string.range.start);
             self.template.nodes.push(Node::Number(parameter));
-            self.copied = string.range.end;
         } else {
-            self.put_pieces(string);
+            return self.put_pieces(string);
         }
+        self.copied = string.range.end;
     }
 
     fn put_pieces(&mut self, string: &Text<'_>) {
@@ -269,6 +272,14 @@ impl<'t> Scanner<'t> {
         for piece in &string.pieces {
             match *piece {
                 Piece::Literal(_, literal) => self.template.literal(literal),
+                Piece::Hole(place, Reference::Items) => {
+                    let detail = "in a JSON root the items stand in place of a value";
+                    self.source.fault_with_hint(
+                        place,
+                        detail,
+                        "write them as a string of their own: `\"{items}\"`",
+                    );
+                }
                 Piece::Hole(_, reference) => self.template.hole(reference, Escape::Json),
             }
         }

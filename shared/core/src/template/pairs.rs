@@ -6,9 +6,8 @@ use std::ops::Range;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::escape::Escape;
-use super::parse::{Guard, Node, Piece, Reference, Source, Template};
+use super::parse::{Guard, Node, Piece, Reference, Scope, Source, Template};
 use crate::fault::Fault;
-use crate::webhook::Parameter;
 
 /// What a literal of a path, a query or a form is percent-encoded for; `%` is no part of it, it begins an escape.
 const UNFIT: &AsciiSet = &CONTROLS
@@ -26,8 +25,8 @@ const UNFIT: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// Parses the template of a form body.
-pub(super) fn parse(text: &str, parameters: &[Parameter]) -> Result<Template, Vec<Fault>> {
-    let mut source = Source::new(text, parameters);
+pub(super) fn parse(text: &str, scope: Scope<'_>) -> Result<Template, Vec<Fault>> {
+    let mut source = Source::new(text, scope);
     let mut template = Template::default();
     for (at, c) in text.char_indices().filter(|(_, c)| c.is_control()) {
         let hint = format!("write it as `{}`", utf8_percent_encode(c.encode_utf8(&mut [0; 4]), UNFIT));

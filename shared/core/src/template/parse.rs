@@ -18,8 +18,20 @@ pub(crate) enum Reference {
     Id,
     IdType,
     DeliveryId,
+    /// What the run says of itself; no template names it, the standard list body does.
+    Heading(HeadingField),
+    /// The items of a batch.
+    Items,
     /// Index in the webhook's parameters.
     Parameter(usize),
+}
+
+/// A part of what a run says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum HeadingField {
+    Push,
+    Name,
+    Run,
 }
 
 /// A stretch of literal output, or a hole in it.
@@ -33,6 +45,8 @@ pub(crate) enum Node {
     Number(usize),
     /// What was put out since the last delimiter must be fit to stand there.
     Guard(Guard, Reference),
+    /// The items of a batch.
+    Items,
 }
 
 /// A check that no escape can replace.
@@ -79,20 +93,39 @@ pub(crate) enum Piece<'t> {
     Hole(usize, Reference),
 }
 
+/// What a template may name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'t> {
+    pub(crate) parameters: &'t [Parameter],
+    /// What it makes is the same for all users of a request, of whom there may be several.
+    pub(crate) shared: bool,
+    /// It is the root of a body with items.
+    pub(crate) root: bool,
+}
+
 /// A template's text while it is parsed, with the names it may use and the faults found so far.
 pub(crate) struct Source<'t> {
     pub(crate) text: &'t str,
-    pub(crate) parameters: &'t [Parameter],
+    scope: Scope<'t>,
+    /// Whether `{items}` was met.
+    items: bool,
     faults: Vec<Fault>,
 }
 
 impl<'t> Source<'t> {
-    pub(crate) fn new(text: &'t str, parameters: &'t [Parameter]) -> Self {
-        Self { text, parameters, faults: Vec::new() }
+    pub(crate) fn new(text: &'t str, scope: Scope<'t>) -> Self {
+        Self { text, scope, items: false, faults: Vec::new() }
     }
 
     /// The template, unless faults were found.
-    pub(crate) fn finish<T>(self, parsed: T) -> Result<T, Vec<Fault>> {
+    pub(crate) fn finish<T>(mut self, parsed: T) -> Result<T, Vec<Fault>> {
+        if self.scope.root && !self.items && self.faults.is_empty() {
+            self.fault_with_hint(
+                0,
+                "the root has no place for the items",
+                "write `{items}` where they stand",
+            );
+        }
         if self.faults.is_empty() { Ok(parsed) } else { Err(self.faults) }
     }
 
@@ -115,7 +148,7 @@ impl<'t> Source<'t> {
     /// Whether a placeholder stands for a numeric parameter; its index.
     pub(crate) fn numeric(&self, reference: Reference) -> Option<usize> {
         match reference {
-            Reference::Parameter(index) if self.parameters[index].kind == ParameterType::Numeric => {
+            Reference::Parameter(index) if self.scope.parameters[index].kind == ParameterType::Numeric => {
                 Some(index)
             }
             _ => None,
@@ -160,10 +193,35 @@ impl<'t> Source<'t> {
         };
         let name = &text[inside..close];
         match self.resolve(name) {
-            Some(reference) => pieces.push(Piece::Hole(brace, reference)),
+            Some(reference) if self.allows(brace, name, reference) => {
+                pieces.push(Piece::Hole(brace, reference));
+            }
+            Some(_) => {}
             None => self.unknown(brace, name),
         }
         close + 1
+    }
+
+    /// Whether a placeholder may stand in this template; notes a fault where it may not.
+    fn allows(&mut self, brace: usize, name: &str, reference: Reference) -> bool {
+        match reference {
+            Reference::Items if !self.scope.root => {
+                let hint = "give the body an `item`; then its template is the root";
+                self.fault_with_hint(brace, "`{items}` stands in the root of a body with items only", hint);
+            }
+            Reference::Items if self.items => self.fault(brace, "`{items}` stands in the root once"),
+            Reference::Items => {
+                self.items = true;
+                return true;
+            }
+            Reference::Id | Reference::DeliveryId if self.scope.shared => {
+                let detail = format!("`{{{name}}}` differs between the users of a request");
+                let hint = "move it into the `item`, or send to each user singly: `\"batch_size\": 1`";
+                self.fault_with_hint(brace, detail, hint);
+            }
+            _ => return true,
+        }
+        false
     }
 
     /// Notes a fault where no placeholder has this name.
@@ -178,8 +236,10 @@ impl<'t> Source<'t> {
             "id" => Some(Reference::Id),
             "id_type" => Some(Reference::IdType),
             "delivery_id" => Some(Reference::DeliveryId),
+            "items" => Some(Reference::Items),
             _ => {
-                let index = self.parameters.iter().position(|parameter| parameter.name.as_str() == name);
+                let index =
+                    self.scope.parameters.iter().position(|parameter| parameter.name.as_str() == name);
                 index.map(Reference::Parameter)
             }
         }
@@ -193,8 +253,13 @@ impl<'t> Source<'t> {
             let detail = "a placeholder is a name in braces, as in `{id}`";
             return self.fault_with_hint(brace, detail, "write `{{` and `}}` for literal braces");
         }
-        let known = ["id", "id_type", "delivery_id"];
-        let known = known.into_iter().chain(self.parameters.iter().map(|parameter| parameter.name.as_str()));
+        let known: &[_] = if self.scope.root {
+            &["items", "id", "id_type", "delivery_id"]
+        } else {
+            &["id", "id_type", "delivery_id"]
+        };
+        let parameters = self.scope.parameters.iter().map(|parameter| parameter.name.as_str());
+        let known = known.iter().copied().chain(parameters);
         let hint = if let Some(near) = nearest(name, known.clone()) {
             format!("did you mean `{{{near}}}`?")
         } else if self.text[..brace].ends_with('$') {

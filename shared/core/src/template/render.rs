@@ -1,8 +1,9 @@
 //! One user's request: one pass over a program into buffers that are used again.
 
 use super::address::is_dot_segment;
-use super::compile::{Action, OnEmpty, Part, Program, Slot};
+use super::compile::{Action, BREAKS, OnEmpty, Part, Program, Slot};
 use super::parse::Guard;
+use super::text::LINE;
 use crate::outcome::Reason;
 use crate::webhook::{MAX_BODY, MAX_HEADER_VALUE, MAX_URL};
 
@@ -28,6 +29,19 @@ pub struct Rendered {
     pub headers: Vec<String>,
     /// The body, empty where there is none.
     pub body: String,
+    /// What stands in the body behind the items, while they are added.
+    rest: String,
+    /// Items in the body.
+    items: usize,
+}
+
+/// Whether a user's item found room in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It stands in the body.
+    Added,
+    /// With it the body would be too large: it belongs into the next request. The body is as it was.
+    Full,
 }
 
 /// Why a user's request cannot be rendered. Nothing of the user is in it.
@@ -73,6 +87,49 @@ impl Program {
     /// The user is not sent to, and `rendered` means nothing.
     pub fn render(&self, values: &Values<'_>, rendered: &mut Rendered) -> Result<(), Unrendered> {
         self.check_empty(values)?;
+        self.put_shared(values, rendered)?;
+        if self.items.is_some() {
+            // It has room for one, or the item alone is too large.
+            self.add_filled(values, rendered)?;
+            self.end(rendered);
+        }
+        Ok(())
+    }
+
+    /// Whether a request may hold several users: [`Self::begin`], [`Self::add`] and [`Self::end`] make it.
+    pub fn has_items(&self) -> bool {
+        self.items.is_some()
+    }
+
+    /// Begins a request of users whose IDs have this type; what `rendered` held before is overwritten.
+    ///
+    /// # Errors
+    /// None of them is sent to, and `rendered` means nothing.
+    pub fn begin(&self, id_type: &str, rendered: &mut Rendered) -> Result<(), Unrendered> {
+        self.put_shared(&Values { id: "", id_type, delivery_id: "", tags: &[] }, rendered)
+    }
+
+    /// Adds a user's item. The body holds it only where the answer is [`Added::Added`], and else is as it was.
+    ///
+    /// # Errors
+    /// The user is not sent to.
+    pub fn add(&self, values: &Values<'_>, rendered: &mut Rendered) -> Result<Added, Unrendered> {
+        self.check_empty(values)?;
+        let before = rendered.body.len();
+        let added = self.add_filled(values, rendered);
+        if added != Ok(Added::Added) {
+            rendered.body.truncate(before);
+        }
+        added
+    }
+
+    /// Ends a request: the body is whole then.
+    pub fn end(&self, rendered: &mut Rendered) {
+        rendered.body.push_str(&rendered.rest);
+    }
+
+    /// Puts out what is no item.
+    fn put_shared(&self, values: &Values<'_>, rendered: &mut Rendered) -> Result<(), Unrendered> {
         rendered.url.clear();
         self.put(&self.url, values, &mut rendered.url, ("URL", MAX_URL))?;
         rendered.headers.resize_with(self.headers.len(), String::new);
@@ -82,7 +139,36 @@ impl Program {
         }
         rendered.body.clear();
         self.put(&self.body, values, &mut rendered.body, ("body", MAX_BODY))?;
+        if let Some(items) = &self.items {
+            rendered.items = 0;
+            rendered.rest.clear();
+            self.put(&items.rest, values, &mut rendered.rest, ("body", MAX_BODY))?;
+        }
         self.keys.iter().try_for_each(|keys| self.check_keys(keys, values))
+    }
+
+    /// Appends the item of a user who has all that must not be empty.
+    fn add_filled(&self, values: &Values<'_>, rendered: &mut Rendered) -> Result<Added, Unrendered> {
+        let Some(items) = &self.items else { return Ok(Added::Full) };
+        let limit = MAX_BODY.saturating_sub(rendered.rest.len());
+        if rendered.items > 0 {
+            rendered.body.push_str(items.separator);
+        }
+        let start = rendered.body.len();
+        match self.put(&items.item, values, &mut rendered.body, ("body", limit)) {
+            // Alone it may have room; where not, it is told then.
+            Err(Unrendered::TooLarge { .. }) if rendered.items > 0 => return Ok(Added::Full),
+            Err(Unrendered::TooLarge { part, .. }) => {
+                return Err(Unrendered::TooLarge { part, limit: MAX_BODY });
+            }
+            put => put?,
+        }
+        if items.lines && rendered.body[start..].contains(BREAKS) {
+            return Err(Unrendered::Unfit { rule: LINE });
+        }
+        items.keys.iter().try_for_each(|keys| self.check_keys(keys, values))?;
+        rendered.items += 1;
+        Ok(Added::Added)
     }
 
     fn check_empty(&self, values: &Values<'_>) -> Result<(), Unrendered> {

@@ -1,8 +1,8 @@
 //! A webhook's content, parsed: what is known before any push gives it values.
 
 use super::address::{self, Address};
-use super::parse::{MAX_FAULTS, Template};
-use super::{json, pairs, text};
+use super::parse::{MAX_FAULTS, Scope, Template};
+use super::{json, list, pairs, text};
 use crate::fault::Fault;
 use crate::webhook::{Body, Content, Method, Parameter};
 
@@ -11,10 +11,22 @@ use crate::webhook::{Body, Content, Method, Parameter};
 pub struct Skeleton {
     pub(super) method: Method,
     pub(super) parameters: Vec<Parameter>,
+    /// Whether a request may hold several users, so that all but their items is the same for them.
+    pub(super) shared: bool,
     pub(super) address: Address,
     /// Names in lower case, `content-type` among them where there is a body.
     pub(super) headers: Vec<(String, Template)>,
+    /// The body; where it has items, its root.
     pub(super) body: Template,
+    pub(super) item: Option<Item>,
+}
+
+/// The template of an item.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) template: Template,
+    /// What stands between two items.
+    pub(super) separator: &'static str,
 }
 
 impl Skeleton {
@@ -25,25 +37,39 @@ impl Skeleton {
     /// are 50.
     pub fn parse(content: &Content) -> Result<Self, Vec<Fault>> {
         let parameters = &content.parameters;
+        let shared = content.batch_size() > 1;
+        let scope = Scope { parameters, shared, root: false };
         let mut faults = Vec::new();
-        let address = keep(address::parse(&content.url, parameters), "url", &mut faults);
+        let address = keep(address::parse(&content.url, scope), "url", &mut faults);
         let mut headers = Vec::with_capacity(content.headers.len() + 1);
         for (index, header) in content.headers.iter().enumerate() {
             if faults.len() >= MAX_FAULTS {
                 return Err(faults);
             }
             let field = format!("headers[{index}].value");
-            if let Some(value) = keep(text::parse_header(&header.value, parameters), &field, &mut faults) {
+            if let Some(value) = keep(text::parse_header(&header.value, scope), &field, &mut faults) {
                 headers.push((header.name.to_ascii_lowercase(), value));
             }
         }
+        let root = Scope { root: content.body.has_items(), ..scope };
         let body = match &content.body {
-            Body::Json { template } => json::parse(template, parameters),
-            Body::Form { template } => pairs::parse(template, parameters),
-            Body::Text { template } => text::parse(template, parameters),
+            Body::List {} => Ok(list::root()),
+            Body::Json { template, .. } => json::parse(template, root),
+            Body::Form { template } => pairs::parse(template, scope),
+            Body::Text { template, .. } => text::parse(template, root),
             Body::None {} => Ok(Template::default()),
         };
         let body = keep(body, "body.template", &mut faults);
+        let own = Scope { shared: false, ..scope };
+        let item = match &content.body {
+            Body::List {} => Some((Ok(list::item(parameters)), ",")),
+            Body::Json { item: Some(item), .. } => Some((json::parse(item, own), ",")),
+            Body::Text { item: Some(item), .. } => Some((text::parse_item(item, own), "\n")),
+            _ => None,
+        };
+        let item = item.and_then(|(parsed, separator)| {
+            keep(parsed, "body.item", &mut faults).map(|template| Item { template, separator })
+        });
         if let Some(content_type) = content.body.content_type()
             && !headers.iter().any(|(name, _)| name == "content-type")
         {
@@ -52,9 +78,15 @@ impl Skeleton {
             headers.push(("content-type".to_owned(), value));
         }
         match (address, body) {
-            (Some(address), Some(body)) if faults.is_empty() => {
-                Ok(Self { method: content.method, parameters: parameters.clone(), address, headers, body })
-            }
+            (Some(address), Some(body)) if faults.is_empty() => Ok(Self {
+                method: content.method,
+                parameters: parameters.clone(),
+                shared,
+                address,
+                headers,
+                body,
+                item,
+            }),
             _ => Err(faults),
         }
     }

@@ -103,6 +103,19 @@ fn split(text: &str, kind: ParameterType, variables: &[Variable], faults: &mut V
     value
 }
 
+/// Where the first variable of a value stands.
+pub(super) fn first_variable(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find("${") {
+        let dollar = at + found;
+        if !text[at..dollar].ends_with('$') {
+            return Some(dollar);
+        }
+        at = dollar + 2;
+    }
+    None
+}
+
 fn unknown(name: &str, variables: &[Variable]) -> Fault {
     if name.parse::<Name>().is_err() {
         return Fault::new("", "a variable is a name, as in `${name}`")

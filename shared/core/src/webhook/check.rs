@@ -6,8 +6,8 @@ use url::Host;
 
 use super::header::check_header;
 use super::{
-    Body, Content, Limits, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS, MAX_URL_TEMPLATE,
-    Method, ParameterType, RetryPolicy, Webhook, port,
+    Body, Content, Limits, MAX_BATCH_SIZE, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS,
+    MAX_URL_TEMPLATE, Method, ParameterType, RetryPolicy, Webhook, port,
 };
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
@@ -96,16 +96,7 @@ impl Content {
         faults.extend(check_origin(&self.url, rules).into_iter().map(|fault| fault.within("url")));
         self.check_headers(&mut faults);
         self.check_parameters(&mut faults);
-        if self.body.template().len() > MAX_BODY_TEMPLATE {
-            faults.push(Fault::new(
-                "body.template",
-                format!("a body's template has at most {MAX_BODY_TEMPLATE} bytes"),
-            ));
-        }
-        if matches!(self.method, Method::Get | Method::Delete) && !matches!(self.body, Body::None {}) {
-            let detail = format!("a `{}` request has no body", self.method.as_str());
-            faults.push(Fault::new("body", detail).hint("choose the body `none`, or the method `POST`"));
-        }
+        self.check_body(&mut faults);
         let deadline = u64::from(self.deadline_seconds);
         if !(1..=MAX_DEADLINE.as_secs()).contains(&deadline) {
             let detail = format!("a deadline is 1 to {} seconds", MAX_DEADLINE.as_secs());
@@ -114,12 +105,34 @@ impl Content {
         // Time to parse is bounded by these, and by nothing else.
         let bounded = self.url.len() <= MAX_URL_TEMPLATE
             && self.body.template().len() <= MAX_BODY_TEMPLATE
+            && self.body.item().is_none_or(|item| item.len() <= MAX_BODY_TEMPLATE)
             && self.headers.len() <= MAX_HEADERS
             && self.parameters.len() <= MAX_PARAMETERS;
         if bounded {
             faults.extend(Skeleton::parse(self).err().unwrap_or_default());
         }
         faults
+    }
+
+    fn check_body(&self, faults: &mut Vec<Fault>) {
+        let templates = [("body.template", Some(self.body.template())), ("body.item", self.body.item())];
+        for (field, template) in templates {
+            if template.is_some_and(|template| template.len() > MAX_BODY_TEMPLATE) {
+                let detail = format!("a body's template has at most {MAX_BODY_TEMPLATE} bytes");
+                faults.push(Fault::new(field, detail));
+            }
+        }
+        if matches!(self.method, Method::Get | Method::Delete) && !matches!(self.body, Body::None {}) {
+            let detail = format!("a `{}` request has no body", self.method.as_str());
+            faults.push(Fault::new("body", detail).hint("choose the body `none`, or the method `POST`"));
+        }
+        let size = self.batch_size();
+        if !(1..=MAX_BATCH_SIZE).contains(&size) {
+            faults.push(Fault::new("batch_size", format!("a request holds 1 to {MAX_BATCH_SIZE} users")));
+        } else if size > 1 && !self.body.has_items() {
+            let fault = Fault::new("batch_size", "a body without items holds one user");
+            faults.push(fault.hint("give a JSON or text body an `item`, or choose the body `list`"));
+        }
     }
 
     fn check_headers(&self, faults: &mut Vec<Fault>) {

@@ -68,7 +68,7 @@ fn check_content_type(value: &str, body: &Body) -> Option<Fault> {
     }
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let fits = match body {
-        Body::Json { .. } => essence == "application/json" || essence.ends_with("+json"),
+        Body::List {} | Body::Json { .. } => essence == "application/json" || essence.ends_with("+json"),
         _ => default.split(';').next() == Some(&essence),
     };
     let hint = format!("remove this header for `{default}`, or choose another kind of body");

@@ -67,7 +67,7 @@ fn all_faults_are_told_at_once_each_under_its_path() {
         webhook.content.url = "http://127.0.0.1/{nope}".to_owned();
         webhook.content.headers.push(Header { name: "x-campaign".to_owned(), value: "}".to_owned() });
         webhook.content.parameters.push(webhook.content.parameters[0].clone());
-        webhook.content.body = Body::Json { template: "{\"a\": {b}, \"c\": \"{d}\"}".to_owned() };
+        webhook.content.body = Body::Json { template: "{\"a\": {b}, \"c\": \"{d}\"}".to_owned(), item: None };
         webhook.content.method = Method::Get;
         webhook.content.deadline_seconds = 31;
     });
@@ -188,8 +188,8 @@ fn a_content_type_says_what_the_body_is() {
             webhook.content.headers = vec![header];
         })
     };
-    let json = || Body::Json { template: "{}".to_owned() };
-    let text = || Body::Text { template: "a".to_owned() };
+    let json = || Body::Json { template: "{}".to_owned(), item: None };
+    let text = || Body::Text { template: "a".to_owned(), item: None };
     assert!(set(json(), "application/vnd.api+json; charset=utf-8").is_empty());
     assert!(set(json(), "Application/JSON").is_empty());
     assert!(set(text(), "text/plain").is_empty());
@@ -197,14 +197,22 @@ fn a_content_type_says_what_the_body_is() {
     assert_eq!(set(text(), "application/json"), ["content.headers[0].value"]);
     assert_eq!(set(json(), "text/html"), ["content.headers[0].value"]);
     assert_eq!(set(json(), "{campaign}+json"), ["content.headers[0].value"]);
+    assert!(set(Body::List {}, "application/vnd.api+json").is_empty());
+    assert_eq!(set(Body::List {}, "text/plain"), ["content.headers[0].value"]);
     assert_eq!(set(Body::None {}, "text/plain"), ["content.headers[0].name"]);
 }
 
 #[test]
 fn parameters_have_names_of_their_own() {
-    for (name, count) in
-        [("id", 1), ("id_type", 1), ("delivery_id", 1), ("receipt", 1), ("campaign", 1), ("other", 0)]
-    {
+    for (name, count) in [
+        ("id", 1),
+        ("id_type", 1),
+        ("delivery_id", 1),
+        ("items", 1),
+        ("receipt", 1),
+        ("campaign", 1),
+        ("other", 0),
+    ] {
         let fields = fields(|webhook| {
             let mut parameter = webhook.content.parameters[0].clone();
             parameter.name = name.parse().unwrap();
@@ -232,7 +240,7 @@ fn a_request_without_a_body_has_a_method_without_one() {
 
 #[test]
 fn sizes_and_counts_have_limits() {
-    let template = |length: usize| Body::Text { template: "x".repeat(length) };
+    let template = |length: usize| Body::Text { template: "x".repeat(length), item: None };
     assert!(fields(|webhook| webhook.content.body = template(64 * 1024)).is_empty());
     assert_eq!(fields(|webhook| webhook.content.body = template(64 * 1024 + 1)), ["content.body.template"]);
     assert_eq!(fields(|webhook| webhook.content.url.push_str(&"x".repeat(4096))), ["content.url"]);
@@ -258,8 +266,40 @@ fn sizes_and_counts_have_limits() {
 }
 
 #[test]
+fn a_request_holds_one_user_or_as_many_as_its_body_has_items_for() {
+    let json = |item: Option<&str>| Body::Json {
+        template: if item.is_some() { r#"["{items}"]"# } else { "{}" }.to_owned(),
+        item: item.map(str::to_owned),
+    };
+    let with = |body: Body, size: Option<u32>| {
+        fields(|webhook| {
+            webhook.content.headers.clear();
+            webhook.content.body = body;
+            webhook.content.batch_size = size;
+        })
+    };
+    for size in [1, 50, 1000] {
+        assert!(with(Body::List {}, Some(size)).is_empty() && with(json(Some("1")), Some(size)).is_empty());
+    }
+    for size in [0, 1001, u32::MAX] {
+        assert_eq!(with(Body::List {}, Some(size)), ["content.batch_size"]);
+    }
+    let form = || Body::Form { template: "a=1".to_owned() };
+    for body in [json(None), form(), Body::None {}] {
+        assert_eq!(with(body.clone(), Some(2)), ["content.batch_size"]);
+        assert!(with(body.clone(), Some(1)).is_empty() && with(body, None).is_empty());
+    }
+    let size = |body: Body| Content { body, ..webhook().content }.batch_size();
+    assert_eq!([Body::List {}, json(Some("1")), json(None)].map(size), [50, 1, 1]);
+    let long = "x".repeat(64 * 1024);
+    let text = |item: String| Body::Text { template: "{items}".to_owned(), item: Some(item) };
+    assert!(with(text(long.clone()), Some(9)).is_empty());
+    assert_eq!(with(text(long + "}"), Some(9)), ["content.body.item"]);
+}
+
+#[test]
 fn what_is_over_its_limit_is_not_parsed() {
-    let body = Body::Json { template: "}".repeat(64 * 1024 + 1) };
+    let body = Body::Json { template: "}".repeat(64 * 1024 + 1), item: None };
     assert_eq!(fields(|webhook| webhook.content.body = body), ["content.body.template"]);
     let url = format!("https://example.com/{}", "}".repeat(4096));
     assert_eq!(fields(|webhook| webhook.content.url = url), ["content.url"]);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fanhook_core::{
-    chunk::{ChunkId, MAX_STALLS, RECIPIENTS_PER_CHUNK, Source},
+    chunk::{ChunkId, MAX_STALLS, Source, recipients_per_chunk},
     id::{PushId, RunId, UploadId, WebhookId},
     identity::IdType,
     outcome::Reason,
@@ -39,7 +39,7 @@ pub async fn ledger(table: &dyn Table) {
     a_lost_fence_writes_nothing(table).await;
     settling_counts_each_recipient_once(table).await;
     settling_files_what_is_pending(table).await;
-    a_row_is_never_reset_and_stays_under_a_kilobyte(table).await;
+    a_row_is_never_reset_and_stays_small(table).await;
     closing_waits_for_nothing_but_a_lease(table).await;
     a_part_has_one_worker_and_keeps_its_commit_point(table).await;
     a_failed_part_opens_again_with_another_file(table).await;
@@ -211,31 +211,35 @@ async fn settling_files_what_is_pending(table: &dyn Table) {
     assert_eq!(entries(table, Subject::Chunk(id), end).await, []);
 }
 
-async fn a_row_is_never_reset_and_stays_under_a_kilobyte(table: &dyn Table) {
-    let id = ChunkId { run: RunId::new(Uuid::new_v4()), part: u16::MAX, chunk: u32::MAX };
-    let source = Source { segment: u32::MAX, fence: u64::MAX, offset: u64::MAX, length: u64::MAX };
-    let row = Chunk::new(id, source, RECIPIENTS_PER_CHUNK, 9_999_999_999);
-    done(chunks::create(table, std::slice::from_ref(&row)).await);
-    let owner = Uuid::new_v4().simple().to_string();
-    let mut chunk = won(table, &id, &owner, NOW).await;
-    (0..RECIPIENTS_PER_CHUNK).for_each(|index| chunk.states.finish(index, Reason::Delivered));
-    assert_eq!(done(chunks::checkpoint(table, &chunk).await), Fenced::Held);
-    done(chunks::create(table, &[row]).await);
-    assert_eq!(done(chunks::get(table, &id).await), Some(chunk.clone()));
+async fn a_row_is_never_reset_and_stays_small(table: &dyn Table) {
+    // A write unit is a kilobyte. Chunks of more than 500 recipients are those of batches that large.
+    for (batch_size, limit) in [(1, 1024), (1000, 2048)] {
+        let recipients = recipients_per_chunk(batch_size);
+        let id = ChunkId { run: RunId::new(Uuid::new_v4()), part: u16::MAX, chunk: u32::MAX };
+        let source = Source { segment: u32::MAX, fence: u64::MAX, offset: u64::MAX, length: u64::MAX };
+        let row = Chunk::new(id, source, recipients, 9_999_999_999);
+        done(chunks::create(table, std::slice::from_ref(&row)).await);
+        let owner = Uuid::new_v4().simple().to_string();
+        let mut chunk = won(table, &id, &owner, NOW).await;
+        (0..recipients).for_each(|index| chunk.states.finish(index, Reason::Delivered));
+        assert_eq!(done(chunks::checkpoint(table, &chunk).await), Fenced::Held);
+        done(chunks::create(table, &[row]).await);
+        assert_eq!(done(chunks::get(table, &id).await), Some(chunk.clone()));
 
-    let full = Chunk {
-        tried: true,
-        first_attempt: Some(LEASE),
-        fence: u64::MAX,
-        pass: u64::MAX,
-        stalls: MAX_STALLS,
-        next_attempt: LEASE,
-        ..chunk
-    };
-    let mut item = full.item();
-    item.insert("settled".to_owned(), crate::item::number(u64::MAX));
-    let size: usize = item.iter().map(|(name, value)| name.len() + value_size(value)).sum();
-    assert!(size < 1024, "a chunk row has {size} bytes");
+        let full = Chunk {
+            tried: true,
+            first_attempt: Some(LEASE),
+            fence: u64::MAX,
+            pass: u64::MAX,
+            stalls: MAX_STALLS,
+            next_attempt: LEASE,
+            ..chunk
+        };
+        let mut item = full.item();
+        item.insert("settled".to_owned(), crate::item::number(u64::MAX));
+        let size: usize = item.iter().map(|(name, value)| name.len() + value_size(value)).sum();
+        assert!(size < limit, "a row of {recipients} recipients has {size} bytes");
+    }
 }
 
 /// Size of an attribute value by DynamoDB's rules: text and binary by their bytes, a number at most by its digits.
@@ -268,6 +272,7 @@ fn run() -> Run {
         },
         push: PushId::new(Uuid::new_v4()),
         webhook: WebhookId::new(Uuid::new_v4()),
+        batch_size: 1,
         state: RunState::Starting,
         epoch: 1,
         created: NOW,
@@ -294,7 +299,8 @@ fn pinned(run: &Run) -> Pinned {
             method: Method::Post,
             headers: Vec::new(),
             parameters: Vec::new(),
-            body: Body::Text { template: "hello".to_owned() },
+            body: Body::Text { template: "hello".to_owned(), item: None },
+            batch_size: None,
             carry_environment: false,
             deadline_seconds: 10,
         },

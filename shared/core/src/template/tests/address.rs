@@ -17,7 +17,7 @@ fn the_origin_is_normalised_and_the_rest_encoded() {
 #[test]
 fn a_literal_url_needs_no_slots() {
     let constant = |content: &Content, push: &PushContent| {
-        Program::compile(content, push).unwrap().constant_url().map(str::to_owned)
+        compile(content, push).unwrap().constant_url().map(str::to_owned)
     };
     let content = url("https://2130706433/{a}?b={b}");
     let values = push(&[("a", "x/y"), ("b", "z")]);
@@ -65,9 +65,8 @@ fn a_user_whose_values_make_a_dot_segment_or_none_is_not_sent_to() {
 
 #[test]
 fn a_constant_that_makes_a_dot_segment_or_none_is_a_fault() {
-    let found = |value| {
-        described(&Program::compile(&url("https://example.com/u/{a}"), &push(&[("a", value)])).unwrap_err())
-    };
+    let found =
+        |value| described(&compile(&url("https://example.com/u/{a}"), &push(&[("a", value)])).unwrap_err());
     assert_eq!(found(".."), ["push.values.a a segment of the URL's path is neither `.` nor `..`"]);
     assert_eq!(
         found(""),

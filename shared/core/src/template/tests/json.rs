@@ -123,7 +123,7 @@ fn no_value_makes_a_key_meet_another() {
     assert!(!refused("x", "admin"));
 
     let constant = push(&[("a", "admin"), ("b", "b")]);
-    let found = Program::compile(&content, &constant).unwrap_err();
+    let found = compile(&content, &constant).unwrap_err();
     assert_eq!(
         described(&found),
         ["push.values a key with a placeholder is no other key of its object, query or form"]

@@ -1,6 +1,7 @@
 //! The language by example and by property, from the text of a template to a rendered request.
 
 mod address;
+mod items;
 mod json;
 mod pairs;
 mod program;
@@ -10,7 +11,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use super::{Program, Rendered, Skeleton, Unrendered, Values};
+use super::{Added, Heading, Program, Rendered, Skeleton, Unrendered, Values};
 use crate::fault::Fault;
 use crate::id::Name;
 use crate::push::{IdPolicy, PushContent, SendForm, Variable, VariableSource, WhenEmpty};
@@ -38,13 +39,14 @@ fn content(body: Body) -> Content {
             parameter("coupon", Text),
         ],
         body,
+        batch_size: None,
         carry_environment: false,
         deadline_seconds: 10,
     }
 }
 
 fn json(template: &str) -> Content {
-    content(Body::Json { template: template.to_owned() })
+    content(Body::Json { template: template.to_owned(), item: None })
 }
 
 fn form(template: &str) -> Content {
@@ -52,7 +54,7 @@ fn form(template: &str) -> Content {
 }
 
 fn text(template: &str) -> Content {
-    content(Body::Text { template: template.to_owned() })
+    content(Body::Text { template: template.to_owned(), item: None })
 }
 
 fn url(template: &str) -> Content {
@@ -91,8 +93,12 @@ fn variables() -> PushContent {
     push(&[("a", "${x}"), ("b", "${y}")])
 }
 
+fn compile(content: &Content, push: &PushContent) -> Result<Program, Vec<Fault>> {
+    Program::compile(content, push, Heading { push: "psh_1", name: "Spring \"26\"", run: "run_1" })
+}
+
 fn render_tags(content: &Content, push: &PushContent, tags: &[Option<&str>]) -> Result<Rendered, Unrendered> {
-    let program = Program::compile(content, push).unwrap();
+    let program = compile(content, push).unwrap();
     let mut rendered = Rendered::default();
     let values = Values { id: "+31 6", id_type: "MOBILE", delivery_id: "msg_1", tags };
     program.render(&values, &mut rendered).map(|()| rendered)

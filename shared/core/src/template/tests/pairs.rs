@@ -25,7 +25,7 @@ fn a_pair_never_vanishes() {
     assert_eq!(render(&content, "", "y").unwrap().body, "a=1&y");
     assert_eq!(render(&content, "", ""), Err(Unrendered::EmptyValue { name: "{a}".to_owned() }));
     assert_eq!(render(&form("{a}"), "", ""), Err(Unrendered::EmptyValue { name: "{a}".to_owned() }));
-    let found = Program::compile(&content, &push(&[])).unwrap_err();
+    let found = compile(&content, &push(&[])).unwrap_err();
     assert_eq!(
         described(&found),
         ["push.values.a {a} stands alone in its place of the URL or form, and has no value"]

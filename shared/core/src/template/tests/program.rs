@@ -10,7 +10,7 @@ fn what_never_changes_is_known_when_compiled() {
     content.headers = [("X-Campaign", "spring {a}"), ("X-User", "{id}"), ("X-Fixed", "1")]
         .map(|(name, value)| Header { name: name.to_owned(), value: value.to_owned() })
         .to_vec();
-    let program = Program::compile(&content, &push(&[("a", "\"1\""), ("b", "${x}${y}${x}")])).unwrap();
+    let program = compile(&content, &push(&[("a", "\"1\""), ("b", "${x}${y}${x}")])).unwrap();
     let constant = program.constant_headers().iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let expected = [("x-campaign", "spring \"1\""), ("x-fixed", "1"), ("content-type", "application/json")];
     assert_eq!(constant.collect::<Vec<_>>(), expected);
@@ -19,7 +19,7 @@ fn what_never_changes_is_known_when_compiled() {
     assert_eq!(program.body.steps.len(), 3);
     assert_eq!(&*program.body.steps[0].literal, r#"{"a":"\"1\"","b":""#);
     assert!(program.uses_id());
-    assert!(!Program::compile(&json(r#"{"a":"{a}"}"#), &push(&[])).unwrap().uses_id());
+    assert!(!compile(&json(r#"{"a":"{a}"}"#), &push(&[])).unwrap().uses_id());
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_header_may_name_the_content_type() {
     let mut content = json("{}");
     content.headers =
         vec![Header { name: "Content-Type".to_owned(), value: "application/vnd.api+json".to_owned() }];
-    let program = Program::compile(&content, &push(&[])).unwrap();
+    let program = compile(&content, &push(&[])).unwrap();
     assert_eq!(
         program.constant_headers(),
         [("content-type".to_owned(), "application/vnd.api+json".to_owned())]
@@ -40,7 +40,7 @@ fn two_variables_of_one_tag_are_looked_up_once() {
     push.variables[1].source = VariableSource::Tag("tag x".to_owned());
     push.variables[1].when_empty = WhenEmpty::Default("dear".to_owned());
     let content = text("{a}|{b}");
-    assert_eq!(Program::compile(&content, &push).unwrap().tags(), ["tag x"]);
+    assert_eq!(compile(&content, &push).unwrap().tags(), ["tag x"]);
     assert_eq!(render_tags(&content, &push, &[Some("X")]).unwrap().body, "X|X");
     assert_eq!(render_tags(&content, &push, &[None]).unwrap().body, "|dear");
 }
@@ -113,14 +113,14 @@ fn repeated_placeholders_stop_at_the_limits_without_filling_memory() {
     let content = text(&"{a}".repeat(20_000));
     let long = "x".repeat(60_000);
     let few = text(&"{a}".repeat(4000));
-    let program = Program::compile(&few, &variables()).unwrap();
+    let program = compile(&few, &variables()).unwrap();
     let mut rendered = Rendered::default();
     let values = Values { id: "", id_type: "", delivery_id: "", tags: &[Some(&long)] };
     assert!(matches!(program.render(&values, &mut rendered), Err(Unrendered::TooLarge { .. })));
     assert!(rendered.body.capacity() < 1024 * 1024, "{} bytes", rendered.body.capacity());
-    let slots = described(&Program::compile(&content, &variables()).unwrap_err());
+    let slots = described(&compile(&content, &variables()).unwrap_err());
     assert_eq!(slots, ["push.values the request would have more than 4096 slots"]);
-    let constant = described(&Program::compile(&content, &push(&[("a", &"x".repeat(16_000))])).unwrap_err());
+    let constant = described(&compile(&content, &push(&[("a", &"x".repeat(16_000))])).unwrap_err());
     assert_eq!(constant, ["push.values with these values a part of the request passes 262144 bytes"]);
 }
 
@@ -129,7 +129,7 @@ fn buffers_are_used_again_and_hold_nothing_of_the_user_before() {
     let mut content = json(r#"{"a":"{a}"}"#);
     content.url = "https://example.com/{b}".to_owned();
     content.headers = vec![Header { name: "x-a".to_owned(), value: "{a}".to_owned() }];
-    let program = Program::compile(&content, &variables()).unwrap();
+    let program = compile(&content, &variables()).unwrap();
     let mut rendered = Rendered::default();
     for (x, y) in [("long ago and far away", "first"), ("b", "2")] {
         let tags = [Some(x), Some(y)];
@@ -148,6 +148,6 @@ fn a_program_is_shared_between_threads() {
 
 #[test]
 fn faults_of_both_sides_name_their_side() {
-    let found = described(&Program::compile(&text("{zzz}"), &push(&[])).unwrap_err());
+    let found = described(&compile(&text("{zzz}"), &push(&[])).unwrap_err());
     assert!(found[0].starts_with("webhook.body.template 1:1 "), "{found:?}");
 }

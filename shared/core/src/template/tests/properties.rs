@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn a_json_body_parses_back_to_exactly_its_values(x in any_text(), y in any_text(), id in any_text()) {
         let content = json(r#"{"k":["{a}","<{a}{b}>"],"id":"{id}","o":{"{b}":1}}"#);
-        let program = Program::compile(&content, &variables()).unwrap();
+        let program = compile(&content, &variables()).unwrap();
         let mut rendered = Rendered::default();
         let values = Values { id: &id, id_type: "MOBILE", delivery_id: "", tags: &[Some(&x), Some(&y)] };
         program.render(&values, &mut rendered).unwrap();
@@ -83,7 +83,7 @@ proptest! {
         let mut content = json(r#"{"{a}":"{a}{b}"}"#);
         content.url = "https://example.com/-{a}?b={b}".to_owned();
         content.headers = vec![Header { name: "x-a".to_owned(), value: "{b}".to_owned() }];
-        let program = Program::compile(&content, &push).unwrap();
+        let program = compile(&content, &push).unwrap();
         let dynamic = render(&content, &x, &y).unwrap();
         prop_assert_eq!(program.constant_url(), Some(dynamic.url.as_str()));
         prop_assert_eq!(&program.constant_headers()[0].1, &dynamic.headers[0]);
@@ -155,7 +155,7 @@ proptest! {
             prop_assert_eq!(parsed.as_str(), &rendered.url);
             prop_assert_eq!(parsed.host_str(), Some("example.com"));
         }
-        let _ = Program::compile(&text("{a}"), &push(&[("a", &template)]));
+        let _ = compile(&text("{a}"), &push(&[("a", &template)]));
     }
 
     #[test]

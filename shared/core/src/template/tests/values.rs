@@ -9,7 +9,7 @@ fn kinds() -> Content {
 }
 
 fn value_faults(values: &[(&str, &str)]) -> Vec<String> {
-    described(&Program::compile(&kinds(), &push(values)).err().unwrap_or_default())
+    described(&compile(&kinds(), &push(values)).err().unwrap_or_default())
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn values_are_never_expanded_again() {
 fn every_fault_of_a_text_value_is_told_with_its_place() {
     let mut push = push(&[("t", "${x}\né ${nme} ${x-1} ${"), ("n", "${x}"), ("c", "a ${x}"), ("d", "$${x}")]);
     push.variables[0].name = name("name");
-    let found = described(&Program::compile(&kinds(), &push).unwrap_err());
+    let found = described(&compile(&kinds(), &push).unwrap_err());
     assert_eq!(
         found,
         [
@@ -120,7 +120,7 @@ fn a_character_value_is_short_and_on_one_line() {
     );
     let push = push(&[("c", "$${x}")]);
     let mut content = kinds();
-    content.body = Body::Text { template: "{c}".to_owned() };
+    content.body = Body::Text { template: "{c}".to_owned(), item: None };
     assert_eq!(render_tags(&content, &push, &[]).unwrap().body, "${x}");
 }
 
