@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use fanhook_core::{
     outcome::Reason,
+    recipient::DeliveryId,
     retry::{self, Attempt, Verdict},
     time::Millis,
+    webhook::{Each, Judgement, SuccessRule},
 };
+use fanhook_outbound::Ended;
 use fanhook_store::{endpoints::Endpoint, runs::Run};
 
 use crate::Times;
@@ -124,6 +127,38 @@ pub fn gate(
     }
 }
 
+/// What the end of a request says of its recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The same of all.
+    All(Verdict),
+    /// Of each something else, by the webhook's success rule.
+    Each(Each),
+}
+
+impl Told {
+    /// What it says of one recipient.
+    pub fn verdict(&self, delivery: DeliveryId, id: &str) -> Verdict {
+        match self {
+            Self::All(verdict) => *verdict,
+            Self::Each(each) => retry::verdict_by_rule(each.of(&delivery.to_string(), id)),
+        }
+    }
+}
+
+/// What the end of a request says: by the status, or where that is 2xx by the webhook's success rule.
+pub fn told(ended: &Ended, rule: Option<&SuccessRule>) -> Told {
+    match (ended.attempt, rule) {
+        (Attempt::Answered { status: 200..=299 }, Some(rule)) => {
+            match rule.judge(ended.is_whole.then_some(&ended.answer)) {
+                Judgement::All(meaning) => Told::All(retry::verdict_by_rule(meaning)),
+                Judgement::Each(each) => Told::Each(each),
+            }
+        }
+        (attempt, _) => Told::All(retry::verdict(attempt)),
+    }
+}
+
 /// Until when failed recipients are tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
@@ -144,16 +179,16 @@ pub enum Decision {
     Again(Millis),
 }
 
-/// Decides after a request ended at `now`; `tries` are those used, this one included, and `not_before` is what the receiver asked for.
+/// Decides after a request ended so at `now`; `tries` are those used, this one included, and `not_before` is what the receiver asked for.
 pub fn decide(
-    attempt: Attempt,
+    verdict: Verdict,
     tries: u8,
     not_before: Option<Millis>,
     now: Millis,
     random: u64,
     end: End,
 ) -> Decision {
-    match retry::verdict(attempt) {
+    match verdict {
         Verdict::Final(reason) => Decision::Final(reason),
         Verdict::Gone => Decision::Gone,
         Verdict::Again(exhausted) => match retry::next_try(now, tries, random, not_before, end.policy) {
@@ -166,8 +201,8 @@ pub fn decide(
 
 /// Until when the whole endpoint is left alone after an answer with `Retry-After`: only where it may be tried again, and no longer than
 /// the policy lasts.
-pub fn hold(attempt: Attempt, retry_after: Option<&str>, now: Millis, end: End) -> Option<Millis> {
-    let again = matches!(retry::verdict(attempt), Verdict::Again(_));
+pub fn hold(verdict: Verdict, retry_after: Option<&str>, now: Millis, end: End) -> Option<Millis> {
+    let again = matches!(verdict, Verdict::Again(_));
     let until = retry::retry_after(retry_after.filter(|_| again)?, now)?;
     Some(until.min(end.policy)).filter(|until| *until > now)
 }
@@ -208,7 +243,7 @@ mod tests {
     #[test]
     fn retry_after_counts_only_where_there_is_a_next_try_and_ends_with_the_policy() {
         let end = End { policy: NOW + Duration::from_mins(1), run: None };
-        let held = |status, value| hold(Attempt::Answered { status }, value, NOW, end);
+        let held = |status, value| hold(retry::verdict(Attempt::Answered { status }), value, NOW, end);
         assert_eq!(held(429, Some("10")), Some(NOW + Duration::from_secs(10)));
         assert_eq!(held(503, Some("100")), Some(NOW + Duration::from_mins(1)));
         assert_eq!(held(503, None), None);
@@ -220,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_expiry_of_the_run_and_the_end_of_the_policy_each_have_their_reason() {
-        let failed = Attempt::Answered { status: 500 };
+        let failed = Verdict::Again(Reason::ExhaustedStatus);
         let end = |policy, run: Option<u64>| End {
             policy: NOW + Duration::from_secs(policy),
             run: run.map(|run| NOW + Duration::from_secs(run)),

@@ -200,7 +200,7 @@ impl<'a> Preparer<'a> {
             shared: job.headers.clone(),
             own,
             body,
-            wants_answer: false,
+            keep_answer: job.pinned.content.success.is_some(),
         };
         Ok(Prepared { request, sent })
     }

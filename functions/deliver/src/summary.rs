@@ -12,6 +12,8 @@ pub(crate) struct Summary {
     pub(crate) pending: usize,
     pub(crate) requests: u64,
     pub(crate) resent: u64,
+    /// Refused requests that were sent again in halves.
+    pub(crate) split: u64,
     pub(crate) delivered: u64,
     pub(crate) again: u64,
     /// Final, and not delivered.
@@ -29,6 +31,7 @@ impl Summary {
             pending,
             requests,
             resent,
+            split,
             delivered,
             again,
             failed,
@@ -37,7 +40,7 @@ impl Summary {
         } = *self;
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
-            %run, part, chunk, pass, recipients, pending, requests, resent, delivered, again, failed, our_faults, checkpoints, end, ms,
+            %run, part, chunk, pass, recipients, pending, requests, resent, split, delivered, again, failed, our_faults, checkpoints, end, ms,
             "chunk"
         );
     }

@@ -98,7 +98,7 @@ impl Asking {
             shared: Arc::new(HeaderMap::new()),
             own,
             body: body.into(),
-            wants_answer: true,
+            keep_answer: true,
         };
         Ok(Self { request, secret: secret.to_owned() })
     }

@@ -179,6 +179,8 @@ fn pinned(run: &Run) -> Pinned {
             parameters: Vec::new(),
             body: Body::Text { template: "hello".to_owned(), item: None },
             batch_size: None,
+            success: None,
+            split_refused: false,
             carry_environment: false,
             deadline_seconds: 10,
         },

@@ -57,6 +57,8 @@ pub enum Reason {
     Internal,
     /// The token endpoint refused to give an access token; the receiver was not called.
     TokenRefused,
+    /// A 2xx answer that means "never" by the webhook's success rule.
+    Answer,
     /// Tries ended with a status that may be tried again.
     ExhaustedStatus,
     /// Tries ended with a time-out.
@@ -69,6 +71,8 @@ pub enum Reason {
     ExhaustedProtocol,
     /// Tries ended without an access token; the receiver was not called.
     ExhaustedToken,
+    /// Tries ended with a 2xx answer that means "try again" by the webhook's success rule.
+    ExhaustedAnswer,
     /// The run's expiry came first.
     Expired,
     /// The run was cancelled.
@@ -76,7 +80,7 @@ pub enum Reason {
 }
 
 /// Every reason: its byte in a chunk row (32 to 127, never re-used), its outcome, its name in API and outcome objects.
-pub const REASONS: [(Reason, u8, Outcome, &str); 19] = [
+pub const REASONS: [(Reason, u8, Outcome, &str); 21] = [
     (Reason::Delivered, 32, Outcome::Delivered, "delivered"),
     (Reason::NoId, 40, Outcome::NoId, "no_id"),
     (Reason::EmptyValue, 48, Outcome::EmptyValue, "empty_value"),
@@ -87,6 +91,7 @@ pub const REASONS: [(Reason, u8, Outcome, &str); 19] = [
     (Reason::EndpointGone, 75, Outcome::Refused, "endpoint_gone"),
     (Reason::InvalidRequest, 76, Outcome::Refused, "invalid_request"),
     (Reason::Internal, 77, Outcome::Refused, "internal"),
+    (Reason::Answer, 78, Outcome::Refused, "answer"),
     (Reason::TokenRefused, 79, Outcome::Refused, "token_refused"),
     (Reason::ExhaustedStatus, 88, Outcome::Exhausted, "exhausted_status"),
     (Reason::ExhaustedTimeout, 89, Outcome::Exhausted, "exhausted_timeout"),
@@ -94,6 +99,7 @@ pub const REASONS: [(Reason, u8, Outcome, &str); 19] = [
     (Reason::ExhaustedTls, 91, Outcome::Exhausted, "exhausted_tls"),
     (Reason::ExhaustedProtocol, 92, Outcome::Exhausted, "exhausted_protocol"),
     (Reason::ExhaustedToken, 93, Outcome::Exhausted, "exhausted_token"),
+    (Reason::ExhaustedAnswer, 94, Outcome::Exhausted, "exhausted_answer"),
     (Reason::Expired, 96, Outcome::Expired, "expired"),
     (Reason::Cancelled, 104, Outcome::Cancelled, "cancelled"),
 ];

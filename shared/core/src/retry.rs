@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{outcome::Reason, time::Millis};
+use crate::{outcome::Reason, time::Millis, webhook::Meaning};
 
 /// Waits after the first, second, … failed try; the last one is repeated.
 pub const SCHEDULE: [Duration; 9] = [
@@ -80,6 +80,26 @@ pub fn verdict(attempt: Attempt) -> Verdict {
     }
 }
 
+/// What a 2xx answer means for whom the webhook's success rule speaks of.
+pub fn verdict_by_rule(meaning: Meaning) -> Verdict {
+    match meaning {
+        Meaning::Success => Verdict::Final(Reason::Delivered),
+        Meaning::Retry => Verdict::Again(Reason::ExhaustedAnswer),
+        Meaning::Never => Verdict::Final(Reason::Answer),
+    }
+}
+
+/// Whether a final verdict may be due to some of the users in a request: that is not so where it is said of the caller, of the method or of
+/// the media type (401, 403, 405, 407, 415).
+pub fn may_be_of_some(attempt: Attempt, verdict: Verdict) -> bool {
+    match (verdict, attempt) {
+        (Verdict::Final(Reason::Answer), _) => true,
+        (Verdict::Final(Reason::Status), Attempt::Answered { status: 401 | 403 | 405 | 407 | 415 }) => false,
+        (Verdict::Final(Reason::Status), Attempt::Answered { status: 400..=499 }) => true,
+        _ => false,
+    }
+}
+
 /// Wait before the next try after `tries` failed ones (at least 1): the schedule's step ± 20 %, by `random`.
 pub fn wait(tries: u8, random: u64) -> Duration {
     let step = usize::from(tries.max(1) - 1).min(SCHEDULE.len() - 1);
@@ -142,6 +162,31 @@ mod tests {
         for status in [None, Some(200), Some(408), Some(429), Some(500), Some(503)] {
             assert_eq!(no_token(status), Verdict::Again(Reason::ExhaustedToken), "{status:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_has_reasons_of_its_own() {
+        let verdicts = [Meaning::Success, Meaning::Retry, Meaning::Never].map(verdict_by_rule);
+        let expected = [
+            Verdict::Final(Reason::Delivered),
+            Verdict::Again(Reason::ExhaustedAnswer),
+            Verdict::Final(Reason::Answer),
+        ];
+        assert_eq!(verdicts, expected);
+    }
+
+    #[test]
+    fn what_is_said_of_the_caller_or_the_endpoint_is_not_said_of_single_users() {
+        let of_some = |status| {
+            let attempt = Attempt::Answered { status };
+            may_be_of_some(attempt, verdict(attempt))
+        };
+        assert_eq!([400, 404, 409, 413, 422, 499].map(of_some), [true; 6]);
+        assert_eq!([200, 302, 401, 403, 405, 407, 410, 415, 429, 503, 600].map(of_some), [false; 11]);
+        let ok = Attempt::Answered { status: 200 };
+        assert!(may_be_of_some(ok, verdict_by_rule(Meaning::Never)));
+        assert!(!may_be_of_some(ok, verdict_by_rule(Meaning::Retry)));
+        assert!(!may_be_of_some(Attempt::Blocked, verdict(Attempt::Blocked)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod check;
 mod header;
 mod port;
 mod signing;
+mod success;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,6 +16,7 @@ pub(crate) use header::check_header;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 pub use signing::{MAX_OVERLAP, PreviousSecret, Signing, SigningSecret};
+pub use success::{Each, Judgement, MAX_POINTER, MAX_VALUE, MAX_VALUES, Meaning, Results, SuccessRule};
 use utoipa::ToSchema;
 
 use crate::{
@@ -97,6 +99,12 @@ pub struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1000)]
     pub batch_size: Option<u32>,
+    /// What a 2xx answer must say to mean success; left out: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<SuccessRule>,
+    /// Sends a refused request for several users again in halves, until those whom the receiver refuses are found.
+    #[serde(default)]
+    pub split_refused: bool,
     /// Adds `fanhook-workspace`, `fanhook-push`, `fanhook-run`, `fanhook-attempt` and `fanhook-id-type`.
     #[serde(default)]
     pub carry_environment: bool,

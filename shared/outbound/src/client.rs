@@ -138,7 +138,7 @@ async fn exchange(pool: &Pool, request: &Request, watch: Option<&Watch>) -> Exch
     loop {
         match pool.request(assemble(request)).await {
             Ok(response) => {
-                let ended = answered(response, request.wants_answer, watch).await;
+                let ended = answered(response, request.keep_answer, watch).await;
                 return Exchange::Ended(Ended { resent: resent > 0, ..ended });
             }
             // After a freeze all kept connections may be dead; each is met once.
@@ -173,37 +173,56 @@ fn assemble(request: &Request) -> http::Request<Full<Bytes>> {
 }
 
 /// Reads an answer's body: to its end, so that the connection can be kept, but not without end.
-async fn answered(response: http::Response<Incoming>, wanted: bool, watch: Option<&Watch>) -> Ended {
+async fn answered(response: http::Response<Incoming>, keep: bool, watch: Option<&Watch>) -> Ended {
     let status = response.status();
-    let kept = match (wanted, status.is_success()) {
-        (true, _) => ANSWER,
-        (false, true) => 0,
-        (false, false) => KEPT,
-    };
     if let Some(watch) = watch {
         watch.answered(status, response.headers());
     }
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let kept = match (keep, status.is_success()) {
+        (true, _) => ANSWER,
+        (false, true) => 0,
+        (false, false) => KEPT,
+    };
     let mut body = response.into_body();
     let (mut read, mut answer) = (0, Vec::new());
     // The status has decided by now: a body that breaks changes nothing, one that never ends meets the deadline.
-    while read < ANSWER
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        let Some(data) = frame.data_ref() else { continue };
-        read += data.len();
-        if let Some(watch) = watch {
-            watch.read(data);
+    let is_whole = loop {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                let Some(data) = frame.data_ref() else { continue };
+                read += data.len();
+                if let Some(watch) = watch {
+                    watch.read(data);
+                }
+                answer.extend_from_slice(&data[..data.len().min(kept - answer.len())]);
+            }
+            Some(Err(_)) => break false,
+            None => break read == answer.len(),
         }
-        answer.extend_from_slice(&data[..data.len().min(kept - answer.len())]);
+        if read > ANSWER {
+            break false;
+        }
+    };
+    Ended {
+        retry_after,
+        answer,
+        is_whole,
+        ..Ended::without_answer(Attempt::Answered { status: status.as_u16() })
     }
-    Ended { retry_after, answer, ..Ended::without_answer(Attempt::Answered { status: status.as_u16() }) }
 }
 
 impl Ended {
     /// An end of which nothing else is known.
     pub fn without_answer(attempt: Attempt) -> Self {
-        Self { attempt, retry_after: None, answer: Vec::new(), resent: false, elapsed: Duration::ZERO }
+        Self {
+            attempt,
+            retry_after: None,
+            answer: Vec::new(),
+            is_whole: false,
+            resent: false,
+            elapsed: Duration::ZERO,
+        }
     }
 }

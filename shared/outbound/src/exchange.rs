@@ -49,8 +49,8 @@ pub struct Request {
     pub own: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
-    /// Whether the answer is to be read by us: then it is kept as far as it is read, that of a success as well.
-    pub wants_answer: bool,
+    /// Whether the answer is kept as far as it is read, that of a success as well.
+    pub keep_answer: bool,
 }
 
 /// What came of a request.
@@ -69,8 +69,10 @@ pub struct Ended {
     pub attempt: Attempt,
     /// `Retry-After` of the answer.
     pub retry_after: Option<String>,
-    /// Beginning of an answer that is no success, or that is wanted, as it came.
+    /// Beginning of an answer that is no success, as it came: 4 KiB; where the answer is kept, all of it up to 16 KiB.
     pub answer: Vec<u8>,
+    /// Whether `answer` is the whole answer.
+    pub is_whole: bool,
     /// Whether it was sent once more, because a kept connection had died before a byte was written.
     pub resent: bool,
     /// Time from the start to the end.

@@ -66,7 +66,7 @@ async fn request(ports: &Ports, question: &Fetch) -> StoreResult<Request> {
         shared: Arc::new(shared),
         own,
         body: Bytes::from(rendered.body),
-        wants_answer: false,
+        keep_answer: false,
     })
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
         shared: Arc::new(shared),
         own,
         body: Bytes::new(),
-        wants_answer: false,
+        keep_answer: false,
     };
     let watched = ports.http.watch(&request, time_left(ports, &message.pinned.content, end)).await;
     let attempt = match &watched.exchange {

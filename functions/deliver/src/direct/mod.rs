@@ -18,7 +18,7 @@ use fanhook_core::{
     webhook::Content,
 };
 use fanhook_lambda::telemetry::chain;
-use fanhook_outbound::{Ended, Exchange, OurFault};
+use fanhook_outbound::{Exchange, OurFault};
 use fanhook_store::{StoreError, StoreResult};
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     flight::{Flown, fly},
     job::Job,
     parse::Recipients,
+    plan,
     prepare::{Prepared, Preparer, Try},
     token::Tokens,
 };
@@ -90,7 +91,9 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
         Exchange::Ended(ended) => ended,
         Exchange::OurFault(fault) => return Ok(not_sent(*fault)),
     };
-    let verdict = verdict(ended);
+    let told = plan::told(ended, message.pinned.content.success.as_ref());
+    let told = prepared.sent.first().map(|sent| told.verdict(sent.delivery, &sent.id));
+    let verdict = verdict(told.unwrap_or(retry::Verdict::Final(Reason::Internal)));
     let passed = verdict.reason == Reason::Delivered;
     let failure = (!passed).then(|| hint::of(ended.attempt, &watched));
     Ok(Answer::Test(Box::new(Tested {
@@ -163,9 +166,9 @@ async fn expand(ports: &Ports, job: &Job, message: &Message, line: &[u8]) -> Sto
     Ok(if lines.is_empty() { line.to_vec() } else { lines })
 }
 
-/// What a real send comes to after this end.
-fn verdict(ended: &Ended) -> Verdict {
-    match retry::verdict(ended.attempt) {
+/// What a real send comes to.
+fn verdict(told: retry::Verdict) -> Verdict {
+    match told {
         retry::Verdict::Final(reason) => Verdict::last(reason),
         retry::Verdict::Gone => Verdict::last(Reason::EndpointGone),
         retry::Verdict::Again(reason) => Verdict { tried_again: true, ..Verdict::last(reason) },
@@ -179,7 +182,7 @@ fn unsent(reason: Reason) -> Tested {
 
 /// A test that gets no access token.
 fn without_token(ended: &Ended) -> Tested {
-    failed(verdict(ended), hint::without_token(ended))
+    failed(verdict(retry::verdict(ended.attempt)), hint::without_token(ended))
 }
 
 fn failed(verdict: Verdict, failure: Failure) -> Tested {

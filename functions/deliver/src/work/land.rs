@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use fanhook_core::{outcome::Reason, recipient::DeliveryId, retry::Attempt, time::Millis};
+use fanhook_core::{
+    outcome::Reason,
+    recipient::DeliveryId,
+    retry::{self, Attempt, Verdict},
+    time::Millis,
+};
 use fanhook_lambda::telemetry::chain;
 use fanhook_outbound::{Ended, Exchange, excerpt, sensitive};
 use fanhook_store::outcomes::Record;
@@ -12,12 +17,14 @@ use super::Worker;
 use crate::{
     flight::Flown,
     parse::Recipients,
-    plan::{self, Decision},
+    plan::{self, Decision, Told},
     prepare::{Prepared, Sent, merged, tags},
 };
 
+/// Bytes of an answer that an excerpt is made of.
+const BEGINNING: usize = 4 * 1024;
+
 /// What this worker knows of a recipient that it finished.
-#[derive(Clone)]
 pub(crate) struct Known {
     pub(super) tries: u8,
     pub(super) status: Option<u16>,
@@ -76,35 +83,74 @@ impl Worker<'_> {
             None => {
                 self.unsaved += 1;
                 let tries = self.tried(&prepared);
-                let known = Known { tries, status: None, at: now, delivery: None, answer: None };
-                self.end_all(&prepared, Reason::Internal, &known);
+                for &Sent { index, delivery, .. } in &prepared.sent {
+                    let known =
+                        Known { tries, status: None, at: now, delivery: Some(delivery), answer: None };
+                    self.end(index, Reason::Internal, known);
+                }
                 return None;
             }
         };
-        self.unsaved += 1;
         self.summary.resent += u64::from(ended.resent);
-        let hold = plan::hold(ended.attempt, ended.retry_after.as_deref(), now, ends);
+        let told = plan::told(&ended, self.job.pinned.content.success.as_ref());
+        let mut hold = None;
+        if let Told::All(verdict) = told {
+            hold = plan::hold(verdict, ended.retry_after.as_deref(), now, ends);
+            if self.is_split(&prepared, ended.attempt, verdict) && now <= ends.policy {
+                self.split(prepared.sent);
+                return None;
+            }
+        }
+        self.unsaved += 1;
         let not_before = hold.max(self.endpoint.as_ref().and_then(|endpoint| endpoint.not_before));
         let random = self.invocation.ports.random.number();
         let tries = self.tried(&prepared);
-        let (reason, news) = match plan::decide(ended.attempt, tries, not_before, now, random, ends) {
-            Decision::Again(at) => {
-                self.summary.again += prepared.sent.len() as u64;
-                self.next = Some(self.next.map_or(at, |next| next.min(at)));
-                return hold.map(News::Hold);
-            }
-            Decision::Final(reason) => (reason, hold.map(News::Hold)),
-            Decision::Gone => (Reason::EndpointGone, Some(News::Park)),
-        };
+        let decide = |sent: &Sent| plan::decide(told.verdict(sent.delivery, &sent.id), tries, not_before, now, random, ends);
+        let decisions: Vec<Decision> = prepared.sent.iter().map(decide).collect();
+        let mut news = hold.map(News::Hold);
         let status = match ended.attempt {
             Attempt::Answered { status } => Some(status),
             Attempt::NoToken { status } => status,
             _ => None,
         };
-        let answer =
-            (!ended.answer.is_empty()).then(|| self.excerpt(&ended.answer, &prepared, recipients).into());
-        self.end_all(&prepared, reason, &Known { tries, status, at: now, delivery: None, answer });
+        let answer = self.kept(&ended.answer, &decisions, &prepared, recipients);
+        for (sent, decision) in prepared.sent.iter().zip(decisions) {
+            let reason = match decision {
+                Decision::Again(at) => {
+                    self.summary.again += 1;
+                    self.next = Some(self.next.map_or(at, |next| next.min(at)));
+                    continue;
+                }
+                Decision::Final(reason) => reason,
+                Decision::Gone => {
+                    news = Some(News::Park);
+                    Reason::EndpointGone
+                }
+            };
+            let answer = answer.clone().filter(|_| reason != Reason::Delivered);
+            self.end(
+                sent.index,
+                reason,
+                Known { tries, status, at: now, delivery: Some(sent.delivery), answer },
+            );
+        }
         news
+    }
+
+    /// Whether a refused request is to be sent again in halves.
+    fn is_split(&self, prepared: &Prepared, attempt: Attempt, verdict: Verdict) -> bool {
+        let splits = self.job.pinned.content.split_refused && prepared.sent.len() > 1;
+        splits && retry::may_be_of_some(attempt, verdict)
+    }
+
+    /// Has the recipients of a refused request sent to again in halves, at once and as the same try: so all but those whom the receiver
+    /// refuses are delivered to, with less than two requests for each. Should the pass end before, the next one begins with the whole.
+    fn split(&mut self, sent: Vec<Sent>) {
+        self.summary.split += 1;
+        let mut first: Vec<usize> = sent.into_iter().map(|sent| sent.index).collect();
+        let second = first.split_off(first.len().div_ceil(2));
+        // The first half is sent first, and split before the second one is sent: the fewest are under way at an end of the pass.
+        self.halves.extend([second, first]);
     }
 
     /// One more try of a request's recipients was used. Answers how many there are now: all were tried equally often.
@@ -112,11 +158,21 @@ impl Worker<'_> {
         prepared.sent.iter().map(|sent| self.chunk.states.tried(sent.index)).max().unwrap_or_default()
     }
 
-    /// Ends all recipients of a request.
-    fn end_all(&mut self, prepared: &Prepared, reason: Reason, known: &Known) {
-        for &Sent { index, delivery, .. } in &prepared.sent {
-            self.end(index, reason, Known { delivery: Some(delivery), ..known.clone() });
-        }
+    /// What is kept of an answer, where it ended anybody without success.
+    fn kept(
+        &self,
+        answer: &[u8],
+        decisions: &[Decision],
+        prepared: &Prepared,
+        recipients: &Recipients<'_>,
+    ) -> Option<Arc<str>> {
+        let failed = |decision: &Decision| match decision {
+            Decision::Final(reason) => *reason != Reason::Delivered,
+            Decision::Gone => true,
+            Decision::Again(_) => false,
+        };
+        let keep = !answer.is_empty() && decisions.iter().any(failed);
+        keep.then(|| self.excerpt(&answer[..answer.len().min(BEGINNING)], prepared, recipients).into())
     }
 
     /// The beginning of an answer, without what a receiver may have echoed of the request: credentials, the IDs, the users' tags.

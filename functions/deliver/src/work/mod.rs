@@ -49,6 +49,8 @@ pub(crate) struct Worker<'a> {
     /// The earliest next try.
     next: Option<Millis>,
     unsaved: usize,
+    /// Recipients of refused requests, to be sent to in halves; the last one first.
+    halves: Vec<Vec<usize>>,
 }
 
 impl<'a> Worker<'a> {
@@ -79,6 +81,7 @@ impl<'a> Worker<'a> {
             stop: None,
             next: None,
             unsaved: 0,
+            halves: Vec::new(),
         };
         worker.take_view();
         worker

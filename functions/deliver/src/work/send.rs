@@ -163,7 +163,7 @@ impl Worker<'_> {
 
     /// Why no request may start now; none where one may.
     fn pause(&mut self, nobody_waits: bool) -> Option<Pause> {
-        if nobody_waits || self.stop.is_some() {
+        if (nobody_waits && self.halves.is_empty()) || self.stop.is_some() {
             return Some(Pause::Nothing);
         }
         match self.look() {
@@ -214,19 +214,23 @@ impl Worker<'_> {
         let size = self.job.batch_size;
         let mut last = None;
         let cuts = waiting.iter().filter(|&index| last.replace(index / size) != Some(index / size));
-        u32::try_from(cuts.count()).unwrap_or(u32::MAX)
+        u32::try_from(cuts.count() + self.halves.len()).unwrap_or(u32::MAX)
     }
 
-    /// The request of the next who wait: those left of one batch, for batches are cut at fixed places of the chunk. Who cannot be sent to is
-    /// final; who finds no room in it waits on.
+    /// The next who wait and may share a request: those left of one batch, for batches are cut at fixed places of the chunk.
+    fn cut(&self, waiting: &mut VecDeque<usize>) -> Option<Vec<usize>> {
+        let size = self.job.batch_size;
+        let cut = *waiting.front()? / size;
+        let count = waiting.iter().take(size).take_while(|&index| index / size == cut).count();
+        Some(waiting.drain(..count).collect())
+    }
+
+    /// The request of the next who are due one. Who cannot be sent to is final; who finds no room in it waits on.
     fn start(&mut self, waiting: &mut VecDeque<usize>, recipients: &Recipients<'_>) -> Option<Prepared> {
         let now = self.invocation.ports.clock.now();
-        let &first = waiting.front()?;
-        let size = self.job.batch_size;
-        let count = waiting.iter().take(size).take_while(|&index| index / size == first / size).count();
-        let indexes: Vec<usize> = waiting.drain(..count).collect();
+        let indexes = self.halves.pop().or_else(|| self.cut(waiting))?;
         // They were tried equally often: so it was decided who waits.
-        let State::Pending { tries } = self.chunk.states.get(first) else { return None };
+        let State::Pending { tries } = self.chunk.states.get(*indexes.first()?) else { return None };
         let attempt = Try { tries, now, credentials: &self.credentials };
         let batch = self.preparer.batch(&indexes, recipients, attempt);
         for index in batch.left.into_iter().rev() {

@@ -19,11 +19,11 @@ use crate::{
 };
 
 /// The standard list body, for batches of this size.
-fn list(chunks: Vec<usize>, batch_size: u32) -> Setup {
+pub(crate) fn list(chunks: Vec<usize>, batch_size: u32) -> Setup {
     Setup { chunks, body: Some(json!({"kind": "list"})), batch_size: Some(batch_size), ..Setup::default() }
 }
 
-fn items(seen: &Seen) -> Vec<Value> {
+pub(crate) fn items(seen: &Seen) -> Vec<Value> {
     let body: Value = serde_json::from_str(&seen.body).unwrap();
     body["items"].as_array().unwrap().clone()
 }

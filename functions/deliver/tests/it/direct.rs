@@ -233,6 +233,34 @@ async fn a_test_tells_what_a_real_send_would_come_to_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_test_is_judged_by_the_success_rule_and_holds_one_user() {
+    let rule = serde_json::json!({
+        "pointer": "/code", "success": [0], "retry": [1],
+        "results": {"pointer": "/results", "id": "/who", "missing": "never"},
+    });
+    for (code, reason, again) in [
+        (0, Reason::Delivered, false),
+        (1, Reason::ExhaustedAnswer, true),
+        (2, Reason::Answer, false),
+    ] {
+        let body = Some(serde_json::json!({"kind": "list"}));
+        let world = World::new(Setup { body, success: Some(rule.clone()), ..Setup::default() }).await;
+        world.endpoint.script(move |seen, _| {
+            let results = serde_json::json!({"results": [{"who": seen.webhook_id, "code": code}]});
+            (Duration::from_millis(50), Reply::Body(200, results.to_string()))
+        });
+        let previews = world.preview(world.message(&line(0)).await).await;
+        let tested = world.test(&line(0)).await;
+        let verdict = tested.verdict;
+        assert_eq!((verdict.reason, verdict.tried_again, tested.passed), (reason, again, code == 0));
+        assert!(tested.failure.is_none_or(|failure| failure.hint.contains("success rule")));
+        let seen = world.endpoint.seen()[0].clone();
+        assert_eq!(previews[0].request.as_ref().unwrap().body, seen.body);
+        assert!(seen.body.contains(&format!(r#""delivery":"{}""#, seen.webhook_id)), "{}", seen.body);
+    }
+}
+
+#[tokio::test]
 async fn a_test_waits_for_twenty_seconds_at_most() {
     let world = World::new(Setup { deadline_seconds: 30, ..secured() }).await;
     world.endpoint.script(|_, _| (Duration::from_secs(25), Reply::Status(200)));

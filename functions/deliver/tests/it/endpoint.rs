@@ -40,6 +40,8 @@ pub(crate) enum Reply {
     Body(u16, String),
     /// Headers that a watched request sees.
     Headers(u16, Vec<(&'static str, &'static str)>),
+    /// An answer of which this is the beginning.
+    Cut(u16, String),
     Attempt(Attempt),
     OurFault,
     Panic,
@@ -164,7 +166,10 @@ impl Http for Endpoint {
         Exchange::Ended(match reply {
             Reply::Status(status) | Reply::Headers(status, _) => answered(status),
             Reply::RetryAfter(status, value) => Ended { retry_after: Some(value), ..answered(status) },
-            Reply::Body(status, body) => Ended { answer: body.into_bytes(), ..answered(status) },
+            Reply::Body(status, body) => {
+                Ended { answer: body.into_bytes(), is_whole: true, ..answered(status) }
+            }
+            Reply::Cut(status, body) => Ended { answer: body.into_bytes(), ..answered(status) },
             Reply::Attempt(attempt) => Ended::without_answer(attempt),
             Reply::OurFault => return Exchange::OurFault(OurFault::Resolver),
             Reply::Panic => panic!("the endpoint's script"),

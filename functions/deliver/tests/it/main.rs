@@ -19,4 +19,5 @@ mod oauth;
 mod retry;
 mod secrecy;
 mod signing;
+mod success;
 mod world;

@@ -133,6 +133,14 @@ impl Content {
             let fault = Fault::new("batch_size", "a body without items holds one user");
             faults.push(fault.hint("give a JSON or text body an `item`, or choose the body `list`"));
         }
+        if self.split_refused && size == 1 {
+            let detail = "a request for one user can't be split";
+            faults.push(Fault::new("split_refused", detail).hint("make `batch_size` more than 1"));
+        }
+        if let Some(rule) = &self.success {
+            let found = rule.check(self.body.has_items());
+            faults.extend(found.into_iter().map(|fault| fault.within("success")));
+        }
     }
 
     fn check_headers(&self, faults: &mut Vec<Fault>) {

@@ -298,6 +298,26 @@ fn a_request_holds_one_user_or_as_many_as_its_body_has_items_for() {
 }
 
 #[test]
+fn the_success_rule_and_splitting_fit_the_body() {
+    let rule = |text: &str| serde_json::from_str::<SuccessRule>(text).unwrap();
+    let results = r#"{"pointer":"/code","success":[0],"results":{"pointer":"/all","id":"/id"}}"#;
+    let set = |body: Option<Body>, success: &str, split_refused: bool| {
+        fields(|webhook| {
+            webhook.content.headers.clear();
+            webhook.content.body = body.unwrap_or(webhook.content.body.clone());
+            webhook.content.success = Some(rule(success));
+            webhook.content.split_refused = split_refused;
+        })
+    };
+    assert!(set(Some(Body::List {}), results, true).is_empty());
+    assert_eq!(set(None, results, true), ["content.split_refused", "content.success.results"]);
+    assert_eq!(
+        set(None, r#"{"pointer":"code"}"#, false),
+        ["content.success.pointer", "content.success.success"]
+    );
+}
+
+#[test]
 fn what_is_over_its_limit_is_not_parsed() {
     let body = Body::Json { template: "}".repeat(64 * 1024 + 1), item: None };
     assert_eq!(fields(|webhook| webhook.content.body = body), ["content.body.template"]);

@@ -40,6 +40,8 @@ fn content(body: Body) -> Content {
         ],
         body,
         batch_size: None,
+        success: None,
+        split_refused: false,
         carry_environment: false,
         deadline_seconds: 10,
     }
