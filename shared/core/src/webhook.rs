@@ -4,6 +4,7 @@ mod authentication;
 mod check;
 mod header;
 mod port;
+mod receipts;
 mod signing;
 mod success;
 
@@ -13,6 +14,7 @@ pub use authentication::{Authentication, ClientAuthentication, TokenClient, Toke
 pub(crate) use check::check_name;
 pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
 pub(crate) use header::check_header;
+pub use receipts::{MAX_STATUS, MAX_STATUSES, RECOVERY_PERIOD, ReceiptStatus, Receipts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 pub use signing::{MAX_OVERLAP, PreviousSecret, Signing, SigningSecret};
@@ -76,6 +78,9 @@ pub struct Webhook {
     /// Retry policy of now, for every run.
     #[serde(default)]
     pub retry: RetryPolicy,
+    /// What the receiver may report later about single users; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<Receipts>,
 }
 
 /// The part of a webhook that a run pins: what a request consists of.

@@ -9,7 +9,7 @@ use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::Fault,
     id::{IdTypeCode, WebhookId},
-    webhook::{Authentication, Content, Limits, RetryPolicy, Signing, Webhook},
+    webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
     grants, id_types,
@@ -59,6 +59,7 @@ const ATTEMPTS: usize = 10;
     "signing": {"kind": "standard_webhooks"},
     "limits": {"requests_per_second": 50},
     "retry": {"give_up_after_seconds": 86400},
+    "receipts": {"recovery_period_seconds": 86400, "statuses": [{"code": "200", "value": "issued"}]},
 }))]
 pub(crate) struct WebhookInput {
     /// Unique in the workspace.
@@ -85,6 +86,9 @@ pub(crate) struct WebhookInput {
     /// Retry policy of now, for every run.
     #[serde(default)]
     retry: RetryPolicy,
+    /// What the receiver may report later about single users; left out: nothing.
+    #[serde(default)]
+    receipts: Option<Receipts>,
 }
 
 impl WebhookInput {
@@ -102,6 +106,7 @@ impl WebhookInput {
             signing,
             limits: self.limits,
             retry: self.retry,
+            receipts: self.receipts.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use fanhook_core::{
     id::{IdTypeCode, WebhookId},
     signature::Algorithm,
-    webhook::{Authentication, Content, Limits, RetryPolicy, Signing, TokenClient, Webhook},
+    webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, TokenClient, Webhook},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,6 +26,7 @@ use crate::{
     },
     "id_types": ["MOBILE"], "authentication": {"kind": "header", "name": "X-Api-Key"}, "signing": {"kind": "standard_webhooks", "algorithm": "hmac_sha256"},
     "limits": {"requests_per_second": 50}, "retry": {"give_up_after_seconds": 86400},
+    "receipts": {"recovery_period_seconds": 86400, "statuses": [{"code": "200", "value": "issued"}]},
 }))]
 pub(crate) struct WebhookView {
     /// Its identifier.
@@ -48,6 +49,9 @@ pub(crate) struct WebhookView {
     limits: Limits,
     /// Retry policy of now, for every run.
     retry: RetryPolicy,
+    /// What the receiver may report later about single users; left out: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipts: Option<Receipts>,
 }
 
 /// Without the secret, which is told to nobody.
@@ -133,6 +137,7 @@ impl WebhookView {
             signing: SigningView::new(&webhook.signing, made),
             limits: webhook.limits,
             retry: webhook.retry,
+            receipts: webhook.receipts.clone(),
         }
     }
 }

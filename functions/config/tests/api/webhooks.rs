@@ -34,6 +34,50 @@ async fn a_webhook_is_made_read_listed_replaced_and_deleted() {
 }
 
 #[tokio::test]
+async fn batches_success_rule_and_receipts_are_checked_stored_and_shown() {
+    let world = World::new();
+    let mut input = webhook("Coupons");
+    input["content"]["url"] = json!("https://crm.example.com/coupons");
+    input["content"]["body"] = json!({"kind": "list"});
+    let made = world.call("POST", "/webhooks").json(&input).send().await.ok(201);
+    let content = &made["content"];
+    assert_eq!(
+        (&content["batch_size"], &content["success"], &made["receipts"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(content["split_refused"], false);
+
+    input["content"]["batch_size"] = json!(1000);
+    input["content"]["split_refused"] = json!(true);
+    input["content"]["success"] = json!({
+        "pointer": "/code", "success": ["ok", 0], "retry": ["busy"], "never": [null], "otherwise": "retry",
+        "results": {"pointer": "/results", "id": "/id", "missing": "success"},
+    });
+    input["receipts"] = json!({
+        "recovery_period_seconds": 3600,
+        "statuses": [{"code": "200", "value": "issued"}, {"code": "409", "value": "refused"}],
+    });
+    let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
+    let replaced = world.call("PUT", path.clone()).json(&input).send().await.ok(200);
+    for field in ["batch_size", "split_refused", "success"] {
+        assert_eq!(replaced["content"][field], input["content"][field], "{field}");
+    }
+    assert_eq!(replaced["receipts"], input["receipts"]);
+    assert_eq!(world.get(path.clone()).await, replaced);
+
+    input["content"]["batch_size"] = json!(1001);
+    input["content"]["success"]["pointer"] = json!("code");
+    input["receipts"]["statuses"][1]["code"] = json!("200");
+    let refused = world.call("PUT", path.clone()).json(&input).send().await;
+    assert_eq!(refused.code(400), "invalid");
+    let expected = ["content.batch_size", "content.success.pointer", "receipts.statuses[1].code"];
+    assert_eq!(refused.fields(), expected);
+    // Left out they are off.
+    let plain = world.call("PUT", path).json(&webhook("Coupons")).send().await.ok(200);
+    assert!(plain["receipts"].is_null() && plain["content"]["success"].is_null());
+}
+
+#[tokio::test]
 async fn every_version_stays() {
     let world = World::new();
     let id = world.webhook().await;

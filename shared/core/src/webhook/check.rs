@@ -7,7 +7,7 @@ use url::Host;
 use super::header::check_header;
 use super::{
     Body, Content, Limits, MAX_BATCH_SIZE, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS,
-    MAX_URL_TEMPLATE, Method, ParameterType, RetryPolicy, Webhook, port,
+    MAX_URL_TEMPLATE, Method, ParameterType, Receipts, RetryPolicy, Webhook, port,
 };
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
@@ -55,6 +55,8 @@ impl Webhook {
         faults.extend(authentication.map(|fault| fault.within("authentication")));
         faults.extend(self.limits.check().into_iter().map(|fault| fault.within("limits")));
         faults.extend(self.retry.check().into_iter().map(|fault| fault.within("retry")));
+        let receipts = self.receipts.as_ref().map(Receipts::check).unwrap_or_default();
+        faults.extend(receipts.into_iter().map(|fault| fault.within("receipts")));
         faults
     }
 }

@@ -70,6 +70,7 @@ fn all_faults_are_told_at_once_each_under_its_path() {
         webhook.content.body = Body::Json { template: "{\"a\": {b}, \"c\": \"{d}\"}".to_owned(), item: None };
         webhook.content.method = Method::Get;
         webhook.content.deadline_seconds = 31;
+        webhook.receipts = Some(Receipts { recovery_period_seconds: 1, statuses: Vec::new() });
     });
     assert_eq!(
         fields,
@@ -90,6 +91,8 @@ fn all_faults_are_told_at_once_each_under_its_path() {
             "id_types",
             "limits.requests_per_second",
             "retry.give_up_after_seconds",
+            "receipts.recovery_period_seconds",
+            "receipts.statuses",
         ]
     );
 }
@@ -220,8 +223,9 @@ fn parameters_have_names_of_their_own() {
         });
         assert_eq!(fields, vec!["content.parameters[1].name"; count], "{name}");
     }
-    let fields = fields(|webhook| webhook.content.parameters[0].display_name = "x".repeat(101));
-    assert_eq!(fields, ["content.parameters[0].display_name"]);
+    let named = |length| fields(|webhook| webhook.content.parameters[0].display_name = "é".repeat(length));
+    assert!(named(100).is_empty());
+    assert_eq!(named(101), ["content.parameters[0].display_name"]);
 }
 
 #[test]
