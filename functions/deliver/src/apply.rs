@@ -143,7 +143,11 @@ async fn work(
     } else {
         recipients.fetch(&job, &*ports.profiles).await.map_err(Failed::BeforeSending)?;
         worker.ready().await.map_err(Failed::BeforeSending)?;
-        if worker.send_all(&recipients).await == Fenced::Lost {
+        let webhook = job.pinned.webhook;
+        invocation.shares.join(webhook);
+        let sent = worker.send_all(&recipients).await;
+        invocation.shares.leave(ports, webhook).await;
+        if sent == Fenced::Lost {
             *summary = worker.summary;
             return Ok(Pass::Lost);
         }

@@ -9,7 +9,7 @@ use futures_util::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{Ports, REQUESTS, apply, control::Control, plan::Window};
+use crate::{Ports, REQUESTS, apply, control::Control, plan::Window, shares::Shares};
 
 /// What the chunks of an invocation share.
 pub(crate) struct Invocation<'a> {
@@ -18,6 +18,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) control: Control<'a>,
     /// A permit for each request under way.
     pub(crate) permits: Semaphore,
+    /// The slots of endpoints that limit the requests at a time.
+    pub(crate) shares: Shares,
     /// When what may begin.
     pub(crate) window: Window,
 }
@@ -32,7 +34,8 @@ pub(crate) async fn run(ports: &Ports, ids: &[ChunkId], deadline: Millis) -> Vec
         }
     };
     let window = Window::new(deadline, ports.times);
-    let invocation = Invocation { ports, control, permits: Semaphore::new(REQUESTS), window };
+    let shares = Shares::new(format!("{:016x}", ports.random.number()), window.lease);
+    let invocation = Invocation { ports, control, permits: Semaphore::new(REQUESTS), shares, window };
     // In a set that polls only those that were woken.
     let chunks: FuturesOrdered<_> = ids.iter().map(|id| caught(apply::chunk(&invocation, *id))).collect();
     let chunks = std::pin::pin!(chunks.collect::<Vec<_>>());

@@ -26,6 +26,7 @@ mod parse;
 pub mod plan;
 mod prepare;
 mod settings;
+mod shares;
 mod summary;
 mod token;
 mod work;

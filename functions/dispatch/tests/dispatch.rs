@@ -130,6 +130,7 @@ impl World {
         let settings = EndpointSettings {
             requests_per_second: rate,
             allowed_per_minute: None,
+            requests_at_a_time: None,
             retry: RetryPolicy::default(),
             authentication: fanhook_core::webhook::Authentication::default(),
             signing: Signing::None {},

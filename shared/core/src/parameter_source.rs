@@ -10,7 +10,7 @@ use crate::{
     fault::Fault,
     id::{ParameterSourceId, WorkspaceId},
     push::PushContent,
-    template::{MAX_FETCHED, Program, check_value},
+    template::{Heading, MAX_FETCHED, Program, check_value},
     webhook::{
         Body, Content, Header, MAX_DESCRIPTION, Method, ParameterType, Rules, check_header, check_name,
     },
@@ -143,7 +143,10 @@ impl Interface {
             },
             headers: self.headers.clone(),
             parameters: Vec::new(),
-            body: body.map_or(Body::None {}, |template| Body::Json { template }),
+            body: body.map_or(Body::None {}, |template| Body::Json { template, item: None }),
+            batch_size: None,
+            success: None,
+            split_refused: false,
             carry_environment: false,
             deadline_seconds: 10,
         }
@@ -153,7 +156,8 @@ impl Interface {
         let content = self.content();
         let mut faults: Vec<Fault> = content.check(rules).into_iter().map(own).collect();
         if faults.is_empty()
-            && !Program::compile(&content, &PushContent::default()).is_ok_and(|program| program.is_constant())
+            && !Program::compile(&content, &PushContent::default(), Heading::default())
+                .is_ok_and(|program| program.is_constant())
         {
             let fault = Fault::new("", "an interface is asked once for all users: it takes no placeholders");
             faults.push(fault.hint("write `{{` and `}}` for literal braces"));

@@ -94,8 +94,9 @@ pub fn verdict_by_rule(meaning: Meaning) -> Verdict {
 pub fn may_be_of_some(attempt: Attempt, verdict: Verdict) -> bool {
     match (verdict, attempt) {
         (Verdict::Final(Reason::Answer), _) => true,
-        (Verdict::Final(Reason::Status), Attempt::Answered { status: 401 | 403 | 405 | 407 | 415 }) => false,
-        (Verdict::Final(Reason::Status), Attempt::Answered { status: 400..=499 }) => true,
+        (Verdict::Final(Reason::Status), Attempt::Answered { status }) => {
+            (400..500).contains(&status) && !matches!(status, 401 | 403 | 405 | 407 | 415)
+        }
         _ => false,
     }
 }

@@ -173,6 +173,9 @@ pub struct EndpointSettings {
     /// Requests a minute that the endpoint's handshake allowed; none: any number.
     #[serde(default)]
     pub allowed_per_minute: Option<u32>,
+    /// Requests under way at a time; none: no limit.
+    #[serde(default)]
+    pub requests_at_a_time: Option<u32>,
     /// Until when failed requests are tried again.
     pub retry: RetryPolicy,
     /// How requests say who calls.
@@ -203,6 +206,7 @@ mod tests {
             let settings = EndpointSettings {
                 requests_per_second,
                 allowed_per_minute,
+                requests_at_a_time: None,
                 retry: RetryPolicy::default(),
                 authentication: Authentication::default(),
                 signing: Signing::None {},

@@ -293,6 +293,9 @@ pub struct Limits {
     /// Requests a second; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
+    /// Requests under way at a time; none: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_at_a_time: Option<u32>,
 }
 
 /// Until when a failed request is tried again.

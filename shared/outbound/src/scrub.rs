@@ -42,6 +42,9 @@ pub fn scrub<'r>(text: &str, remove: impl IntoIterator<Item = &'r str>) -> Strin
     let mut text = text.to_owned();
     let mut remove: Vec<Cow<'r, str>> =
         remove.into_iter().filter(|part| part.len() >= SHORTEST).map(Cow::Borrowed).collect();
+    // The users of a batch share many a value.
+    remove.sort_unstable();
+    remove.dedup();
     let escaped: Vec<Cow<'r, str>> = remove.iter().flat_map(|part| escaped(part)).map(Cow::Owned).collect();
     remove.extend(escaped);
     // The longest first: one may stand inside another.

@@ -9,6 +9,7 @@ use crate::{
     item::{Attributes, number, text},
     keys,
     ports::{Change, Condition, Conditional, Item, Table, Update, Write},
+    slots::Slots,
 };
 
 /// Longest interval that a worker takes tokens for at once.
@@ -25,6 +26,8 @@ pub struct Endpoint {
     pub parked: bool,
     /// It asked to be left alone until then (`Retry-After`).
     pub not_before: Option<Millis>,
+    /// Who may have how many requests under way, where that is limited.
+    pub slots: Slots,
 }
 
 impl Endpoint {
@@ -36,6 +39,7 @@ impl Endpoint {
             settings,
             parked: item.contains_key("parked"),
             not_before: item.maybe_number("not_before")?.map(Millis),
+            slots: Slots::read(item)?,
         })
     }
 }

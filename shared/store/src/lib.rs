@@ -30,6 +30,7 @@ pub mod pushes;
 pub mod release;
 pub mod runs;
 pub mod segments;
+pub mod slots;
 pub mod sources;
 pub mod uploads;
 pub mod webhooks;

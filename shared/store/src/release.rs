@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanhook_core::{
     chunk::{ChunkId, recipients_per_chunk},
     rate::Rate,
-    run::RunState,
+    run::{EndpointSettings, RunState},
     time::Millis,
 };
 
@@ -22,6 +22,9 @@ use crate::{
 
 /// Chunks of one run that are released and not yet tried at most where its endpoint has no limit: a million recipients.
 pub const WINDOW: u64 = 2_000;
+
+/// Requests of a minute, where one is under way at a time: an endpoint that answers in 20 ms. More chunks would be held by workers who wait.
+const REQUESTS_A_SLOT: u64 = 3_000;
 
 /// Chunks that one call releases at most.
 const MOST: u64 = 2 * WINDOW;
@@ -54,9 +57,10 @@ impl Release<'_> {
         }
         let tried = counters::read(self.ledger, run.id).await?.tried_chunks;
         let released: u64 = parts.iter().map(|part| u64::from(part.released)).sum();
+        let minute = endpoint.and_then(|endpoint| requests_a_minute(&endpoint.settings));
         let rate = endpoint.and_then(|endpoint| endpoint.settings.rate());
         // After a resume the cursors are back at the start, and what was tried before costs its worker one look.
-        let mut room = (window(rate, run.batch_size) + tried).saturating_sub(released).min(MOST);
+        let mut room = (window(minute, run.batch_size) + tried).saturating_sub(released).min(MOST);
         let mut total = 0;
         while room > 0 {
             let mut moved = false;
@@ -146,10 +150,17 @@ pub fn message(id: &ChunkId, run: &Run, delay: Duration) -> Message {
     Message { body, delay, group: run.workspace.to_string() }
 }
 
+/// Most requests that a limited endpoint takes in a minute.
+fn requests_a_minute(settings: &EndpointSettings) -> Option<u64> {
+    let by_rate = settings.rate().map(Rate::a_minute);
+    let by_slots = settings.requests_at_a_time.map(|slots| u64::from(slots) * REQUESTS_A_SLOT);
+    by_rate.into_iter().chain(by_slots).min()
+}
+
 /// Chunks that may be outstanding: a minute's worth of a limited endpoint, and at least two.
-fn window(rate: Option<Rate>, batch_size: u32) -> u64 {
-    let requests = recipients_per_chunk(batch_size) as u64 / u64::from(batch_size.max(1));
-    rate.map_or(WINDOW, |rate| rate.a_minute().div_ceil(requests.max(1)).clamp(2, WINDOW))
+fn window(requests_a_minute: Option<u64>, batch_size: u32) -> u64 {
+    let of_chunk = recipients_per_chunk(batch_size) as u64 / u64::from(batch_size.max(1));
+    requests_a_minute.map_or(WINDOW, |requests| requests.div_ceil(of_chunk.max(1)).clamp(2, WINDOW))
 }
 
 /// Time that the messages of one step are spread over.
@@ -159,14 +170,36 @@ fn spread(rate: Option<Rate>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use fanhook_core::webhook::{Authentication, RetryPolicy, Signing};
+
     use super::*;
 
     #[test]
     fn a_window_is_a_minute_of_requests_however_many_users_they_hold() {
         assert_eq!(window(None, 1), WINDOW);
-        // 3,000 requests a minute, of a chunk's 500, 10, 1 and 1.
-        assert_eq!([1, 50, 500, 1000].map(|batch_size| window(Some(Rate::per_second(50)), batch_size)), [6, 300, 2_000, 2_000]);
-        assert_eq!(window(Some(Rate::per_second(1)), 1), 2);
-        assert_eq!(window(Some(Rate::per_second(1)), 1000), 60);
+        // Of a chunk's 500, 10, 1 and 1.
+        assert_eq!(
+            [1, 50, 500, 1000].map(|batch_size| window(Some(3_000), batch_size)),
+            [6, 300, 2_000, 2_000]
+        );
+        assert_eq!((window(Some(60), 1), window(Some(60), 1000)), (2, 60));
+    }
+
+    #[test]
+    fn the_stricter_limit_counts() {
+        let minute = |requests_per_second, requests_at_a_time| {
+            requests_a_minute(&EndpointSettings {
+                requests_per_second,
+                requests_at_a_time,
+                allowed_per_minute: None,
+                retry: RetryPolicy::default(),
+                authentication: Authentication::default(),
+                signing: Signing::None {},
+                updated: Millis(0),
+            })
+        };
+        assert_eq!(minute(None, None), None);
+        assert_eq!((minute(Some(10), None), minute(None, Some(2))), (Some(600), Some(6_000)));
+        assert_eq!((minute(Some(10), Some(2)), minute(Some(1_000), Some(2))), (Some(600), Some(6_000)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use fanhook_tests::api::Api;
 use reqwest::Method;
 use serde_json::json;
@@ -126,5 +126,32 @@ pub(crate) async fn after_a_cancel_no_request_starts_and_the_rest_is_cancelled(w
         cancelled == over.outcome("cancelled"),
         "{cancelled} users stand as cancelled in outcome objects: {over:?}"
     );
+    Ok(())
+}
+
+pub(crate) async fn no_more_requests_are_under_way_than_the_endpoint_takes(world: &World) -> Result<()> {
+    const USERS: u64 = 15_000;
+    const LIMIT: u64 = 6;
+    let body = json!({"template": r#"{"members":"{items}"}"#, "item": r#"["{id}","{text}"]"#});
+    let more = json!({"content": {"body": body, "batch_size": 50}, "limits": {"requests_at_a_time": LIMIT}});
+    let campaign = world.campaign("/slow/200/at-a-time", more).await?;
+    let run = world.start(&campaign, world.crowd.inline_audience(0..USERS)).await?;
+    let mut workers = 0;
+    let api = world.api()?;
+    let run = until("the run to end", LONG, async || {
+        // Two processes at work share the limit.
+        workers = workers.max(world.stack.function_pids("deliver")?.len());
+        if world.stack.invoke("dispatch", &json!({})).await?.failed {
+            bail!("dispatch failed");
+        }
+        let run = api.run(&run).await?;
+        Ok(if run.state == "finished" { Seen::Yes(run) } else { Seen::NotYet(run.state) })
+    })
+    .await?;
+    let seen = world.receiver.stats(&campaign.path);
+    ensure!(run.outcome("delivered") == USERS && seen.received == USERS / 50, "{run:?}, {seen:?}");
+    ensure!(workers >= 2, "{workers} processes delivered");
+    ensure!(seen.at_a_time <= LIMIT, "{} requests were under way at a time", seen.at_a_time);
+    ensure!(seen.at_a_time >= LIMIT / 2, "{} requests were under way at a time", seen.at_a_time);
     Ok(())
 }

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         case!(Alone, hostile::every_bad_receiver_gives_the_outcome_of_the_retry_table_in_flat_memory),
         case!(Alone, control::after_a_pause_no_request_starts_and_a_resume_completes_the_run),
         case!(Alone, control::after_a_cancel_no_request_starts_and_the_rest_is_cancelled),
+        case!(Alone, control::no_more_requests_are_under_way_than_the_endpoint_takes),
         case!(Alone, files::a_truncated_file_fails_the_run_and_the_whole_file_completes_it),
         case!(Alone, delivery::each_of_100_000_users_has_exactly_one_outcome),
         case!(Alone, delivery::users_who_share_requests_each_come_once_under_an_id_of_their_own),

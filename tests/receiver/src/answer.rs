@@ -74,11 +74,14 @@ async fn converse(stream: &mut TcpStream, shops: &Shops) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut input = Input::default();
     while let Some(length) = input.fill(stream).await? {
-        let answer = shops.meet(&input.request(length)?);
+        let request = input.request(length)?;
+        let under_way = shops.enter(request.path);
+        let answer = shops.meet(&request);
         input.consume(length);
         if !give(stream, answer).await? {
             break;
         }
+        drop(under_way);
     }
     Ok(())
 }

@@ -32,6 +32,8 @@ pub struct Stats {
     pub last: u64,
     /// Answers by status; those without one are left out.
     pub statuses: BTreeMap<u16, u64>,
+    /// Most requests that were under way at a time.
+    pub at_a_time: u64,
     /// Requests by second of Unix time.
     pub per_second: BTreeMap<u64, u64>,
 }
@@ -48,7 +50,22 @@ struct Message {
 struct Shop {
     verifier: Option<Verifier>,
     stats: Stats,
+    under_way: u64,
     messages: HashMap<String, Message>,
+}
+
+/// A request that is under way at a path as long as this lives.
+pub(crate) struct UnderWay {
+    shops: Shops,
+    path: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(shop) = self.shops.lock().get_mut(&self.path) {
+            shop.under_way -= 1;
+        }
+    }
 }
 
 /// All paths.
@@ -90,6 +107,16 @@ impl Shops {
         let verifier = Verifier::new(secret)?;
         self.lock().entry(path.to_owned()).or_default().verifier = Some(verifier);
         Ok(())
+    }
+
+    /// Counts a request as under way from now on; none where nothing is counted of its path.
+    pub(crate) fn enter(&self, path: &str) -> Option<UnderWay> {
+        Behaviour::of(path)?;
+        let mut shops = self.lock();
+        let shop = shops.entry(path.to_owned()).or_default();
+        shop.under_way += 1;
+        shop.stats.at_a_time = shop.stats.at_a_time.max(shop.under_way);
+        Some(UnderWay { shops: self.clone(), path: path.to_owned() })
     }
 
     /// Counts a request and says what it meets.

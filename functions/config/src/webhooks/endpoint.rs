@@ -17,6 +17,7 @@ pub(crate) fn settings(webhook: &Webhook, proofs: &Proofs, updated: Millis) -> E
     EndpointSettings {
         requests_per_second: webhook.limits.requests_per_second,
         allowed_per_minute: proofs.allowed_per_minute(&webhook.content),
+        requests_at_a_time: webhook.limits.requests_at_a_time,
         retry: webhook.retry,
         authentication: webhook.authentication.clone(),
         signing: webhook.signing.clone(),

@@ -145,7 +145,11 @@ async fn a_run_pins_the_value_that_it_took_at_its_start() {
     assert_eq!((&question["direct"], &question["source"]), (&json!("fetch"), &json!(source)));
     let pinned = runs::pinned(&*world.ledger, run.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(pinned.push_content.values["coupon"], "17 {id} ${name}");
-    let program = fanhook_core::template::Program::compile(&pinned.content, &pinned.push_content);
+    let program = fanhook_core::template::Program::compile(
+        &pinned.content,
+        &pinned.push_content,
+        fanhook_core::template::Heading::default(),
+    );
     assert!(program.is_ok(), "what is taken is nothing but text");
 }
 

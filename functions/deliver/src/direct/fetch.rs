@@ -8,7 +8,7 @@ use fanhook_core::{
     parameter_source::{NoValue, value_at},
     push::PushContent,
     retry::Attempt,
-    template::{Program, Rendered, Values},
+    template::{Heading, Program, Rendered, Values},
     time::Millis,
 };
 use fanhook_outbound::{
@@ -41,7 +41,7 @@ pub(super) async fn fetch(ports: &Ports, question: &Fetch, end: Millis) -> Store
 
 async fn request(ports: &Ports, question: &Fetch) -> StoreResult<Request> {
     let interface = &question.interface;
-    let program = Program::compile(&interface.content(), &PushContent::default())
+    let program = Program::compile(&interface.content(), &PushContent::default(), Heading::default())
         .map_err(|faults| StoreError::corrupt(WHAT, format!("{} faults", faults.len())))?;
     let nobody = Values { id: "", id_type: "", delivery_id: "", tags: &[] };
     let mut rendered = Rendered::default();

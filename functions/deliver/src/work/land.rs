@@ -19,6 +19,7 @@ use crate::{
     parse::Recipients,
     plan::{self, Decision, Told},
     prepare::{Prepared, Sent, merged, tags},
+    shares::Used,
 };
 
 /// Bytes of an answer that an excerpt is made of.
@@ -54,6 +55,8 @@ pub(super) struct Landed<'a> {
     /// None where our own code panicked.
     pub(super) flown: Option<Flown<Exchange>>,
     pub(super) _permit: SemaphorePermit<'a>,
+    /// Where the endpoint limits the requests at a time.
+    pub(super) _slot: Option<Used<'a>>,
 }
 
 /// What everybody has to be told after an end.
@@ -105,7 +108,9 @@ impl Worker<'_> {
         let not_before = hold.max(self.endpoint.as_ref().and_then(|endpoint| endpoint.not_before));
         let random = self.invocation.ports.random.number();
         let tries = self.tried(&prepared);
-        let decide = |sent: &Sent| plan::decide(told.verdict(sent.delivery, &sent.id), tries, not_before, now, random, ends);
+        let decide = |sent: &Sent| {
+            plan::decide(told.verdict(sent.delivery, &sent.id), tries, not_before, now, random, ends)
+        };
         let decisions: Vec<Decision> = prepared.sent.iter().map(decide).collect();
         let mut news = hold.map(News::Hold);
         let status = match ended.attempt {

@@ -6,7 +6,7 @@ use fanhook_core::{chunk::State, rate::Rate, retry, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::caught};
 use fanhook_store::{
     chunks::{self, Fenced},
-    endpoints::{self, Taken},
+    endpoints::{self, Endpoint, Taken},
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
@@ -17,10 +17,12 @@ use super::{
 use crate::{
     UNSAVED,
     flight::{Flown, fly},
-    pace::{Pace, Slot},
+    invocation::Invocation,
+    pace::{self, Pace},
     parse::Recipients,
     plan::{self, Gate, Stop},
     prepare::{Prepared, Try},
+    shares::{Slot, Used},
 };
 
 /// Ends are saved at the latest so long after the first one that is not.
@@ -35,9 +37,13 @@ enum Pause {
     Reading,
     Until(Millis),
     Tokens,
+    /// Slots are to be asked for.
+    Ask,
+    /// A slot must become free.
+    Slot,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
     /// Sends to all that are pending, or until something stops it; every request has ended then, unless the fence was lost.
     pub(crate) async fn send_all(&mut self, recipients: &Recipients<'_>) -> Fenced {
         let invocation = self.invocation;
@@ -71,6 +77,10 @@ impl Worker<'_> {
                 if let Some(pause) = self.pause(waiting.is_empty()) {
                     break pause;
                 }
+                let slot = match self.slot() {
+                    Ok(slot) => slot,
+                    Err(pause) => break pause,
+                };
                 let Some(permit) = spare.take().or_else(|| invocation.permits.try_acquire().ok()) else {
                     break Pause::Permit;
                 };
@@ -81,13 +91,18 @@ impl Worker<'_> {
                         let send = async |request: &_, deadline| ports.http.send(request, deadline).await;
                         let flight = fly(ports, &mut prepared.request, tokens, deadline, send);
                         let flown = caught(flight).await;
-                        Landed { prepared, flown, _permit: permit }
+                        Landed { prepared, flown, _permit: permit, _slot: slot }
                     });
                 }
             };
             if pause == Pause::Tokens {
                 let wanted = self.requests(&waiting);
                 beside(&mut flights, &mut landed, self.take_tokens(wanted)).await;
+                continue;
+            }
+            if pause == Pause::Ask {
+                let wanted = self.requests(&waiting);
+                beside(&mut flights, &mut landed, self.ask(wanted)).await;
                 continue;
             }
             if !landed.is_empty() {
@@ -104,8 +119,8 @@ impl Worker<'_> {
             }
             let until = match pause {
                 Pause::Until(at) => Some(at),
-                Pause::Reading => Some(self.last_start + Duration::from_millis(1)),
-                Pause::Nothing | Pause::Permit | Pause::Tokens => None,
+                Pause::Reading | Pause::Slot => Some(self.last_start + Duration::from_millis(1)),
+                Pause::Nothing | Pause::Permit | Pause::Tokens | Pause::Ask => None,
             };
             let save = tokio::select! {
                 biased;
@@ -117,10 +132,11 @@ impl Worker<'_> {
                     spare = permit.ok();
                     false
                 }
-                _ = self.view.changed(), if pause == Pause::Reading => {
+                _ = self.view.changed(), if matches!(pause, Pause::Reading | Pause::Slot) => {
                     self.view.mark_changed();
                     false
                 }
+                () = invocation.shares.freed.notified(), if pause == Pause::Slot => false,
                 () = wait(clock, until), if until.is_some() => false,
                 () = due(&mut save_by), if save_by.is_some() => true,
             };
@@ -178,21 +194,47 @@ impl Worker<'_> {
         let now = self.invocation.ports.clock.now();
         let slot = match &mut self.pace {
             Some((taken_at, pace)) if *taken_at == rate => pace.slot(now),
-            _ => Slot::Over,
+            _ => pace::Slot::Over,
         };
         match slot {
-            Slot::Now => None,
-            Slot::At(at) if at > self.last_start => {
+            pace::Slot::Now => None,
+            pace::Slot::At(at) if at > self.last_start => {
                 self.stop(Stop::OutOfTime);
                 Some(Pause::Nothing)
             }
-            Slot::At(at) => Some(Pause::Until(at)),
-            Slot::Over => Some(Pause::Tokens),
+            pace::Slot::At(at) => Some(Pause::Until(at)),
+            pace::Slot::Over => Some(Pause::Tokens),
         }
     }
 
     fn rate(&self) -> Option<Rate> {
         self.endpoint.as_ref().and_then(|endpoint| endpoint.settings.rate())
+    }
+
+    /// A slot for the next request, where the endpoint limits them; else why there is none.
+    fn slot(&self) -> Result<Option<Used<'a>>, Pause> {
+        let Some((endpoint, limit)) = self.slots() else { return Ok(None) };
+        let now = self.invocation.ports.clock.now();
+        match self.invocation.shares.slot(endpoint, limit, self.read_at, now) {
+            Slot::Used(used) => Ok(Some(used)),
+            Slot::Ask => Err(Pause::Ask),
+            Slot::Wait => Err(Pause::Slot),
+        }
+    }
+
+    /// The endpoint, where it limits the requests at a time, and how many it takes.
+    fn slots(&self) -> Option<(&Endpoint, u32)> {
+        let endpoint = self.endpoint.as_ref()?;
+        Some((endpoint, endpoint.settings.requests_at_a_time?))
+    }
+
+    /// Asks for slots for so many requests.
+    async fn ask(&mut self, wanted: u32) {
+        let Some((endpoint, limit)) = self.slots() else { return };
+        let Invocation { shares, ports, .. } = self.invocation;
+        if let Err(error) = shares.ask(ports, endpoint, (wanted, limit), self.read_at).await {
+            self.fault(&error);
+        }
     }
 
     /// Takes tokens of the endpoint, no more than can be used in this pass.

@@ -238,11 +238,9 @@ async fn a_test_is_judged_by_the_success_rule_and_holds_one_user() {
         "pointer": "/code", "success": [0], "retry": [1],
         "results": {"pointer": "/results", "id": "/who", "missing": "never"},
     });
-    for (code, reason, again) in [
-        (0, Reason::Delivered, false),
-        (1, Reason::ExhaustedAnswer, true),
-        (2, Reason::Answer, false),
-    ] {
+    for (code, reason, again) in
+        [(0, Reason::Delivered, false), (1, Reason::ExhaustedAnswer, true), (2, Reason::Answer, false)]
+    {
         let body = Some(serde_json::json!({"kind": "list"}));
         let world = World::new(Setup { body, success: Some(rule.clone()), ..Setup::default() }).await;
         world.endpoint.script(move |seen, _| {

@@ -19,5 +19,6 @@ mod oauth;
 mod retry;
 mod secrecy;
 mod signing;
+mod slots;
 mod success;
 mod world;

@@ -118,6 +118,7 @@ pub(crate) struct Setup {
     pub(crate) rate: Option<u32>,
     /// Requests a minute that the endpoint allows.
     pub(crate) allowed: Option<u32>,
+    pub(crate) at_a_time: Option<u32>,
     pub(crate) expires_at: Option<Millis>,
     pub(crate) deadline_seconds: u32,
     pub(crate) signed: bool,
@@ -140,6 +141,7 @@ impl Default for Setup {
             give_up_after: 24 * 60 * 60,
             rate: None,
             allowed: None,
+            at_a_time: None,
             expires_at: None,
             deadline_seconds: 10,
             signed: true,
@@ -215,6 +217,7 @@ impl World {
         let settings = EndpointSettings {
             requests_per_second: setup.rate,
             allowed_per_minute: setup.allowed,
+            requests_at_a_time: setup.at_a_time,
             retry: RetryPolicy { give_up_after_seconds: setup.give_up_after },
             authentication,
             signing,

@@ -8,7 +8,7 @@ use super::text::LINE;
 use super::value::{Piece, Value, first_variable};
 use crate::fault::Fault;
 use crate::push::{PushContent, Variable, VariableSource, WhenEmpty};
-use crate::webhook::{Content, MAX_BODY, MAX_HEADER_VALUE, MAX_URL, Method};
+use crate::webhook::{Content, MAX_BODY, MAX_HEADER_VALUE, MAX_URL, Method, Parameter, ParameterType};
 
 /// What ends a line.
 pub(super) const BREAKS: [char; 2] = ['\n', '\r'];
@@ -209,7 +209,7 @@ impl Program {
     /// Whether every request is the same.
     pub fn is_constant(&self) -> bool {
         let parts = std::iter::once(&self.url).chain(&self.headers).chain(std::iter::once(&self.body));
-        parts.into_iter().all(|part| part.steps.is_empty()) && self.keys.is_empty()
+        parts.into_iter().all(|part| part.steps.is_empty()) && self.keys.is_empty() && self.items.is_none()
     }
 
     /// Whether the recipient's ID stands anywhere in the request.
@@ -335,7 +335,11 @@ impl Compiler<'_> {
 
     /// Checks that a parameter's value may stand where it is put: without variables where users share it, on one line in a line.
     fn check_place(&mut self, index: usize) {
-        let name = &self.skeleton.parameters[index].name;
+        let Parameter { name, kind, .. } = &self.skeleton.parameters[index];
+        if *kind == ParameterType::Call {
+            // It is the same for all users and has no variables. Should it break a line, no user is sent to.
+            return;
+        }
         let text = self.push.values.get(name).map_or("", String::as_str);
         let field = || format!("values.{name}");
         if self.shared

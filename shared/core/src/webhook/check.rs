@@ -64,13 +64,16 @@ impl Webhook {
 impl Limits {
     /// All faults of the limits.
     pub fn check(&self) -> Vec<Fault> {
-        let zero = self.requests_per_second == Some(0);
-        let fault = || {
-            let detail = "a limit is at least one request a second";
-            Fault::new("requests_per_second", detail)
+        let limits = [
+            ("requests_per_second", self.requests_per_second, "request a second"),
+            ("requests_at_a_time", self.requests_at_a_time, "request at a time"),
+        ];
+        let zero = limits.into_iter().filter(|(_, limit, _)| *limit == Some(0));
+        let fault = |(field, _, unit)| {
+            Fault::new(field, format!("a limit is at least one {unit}"))
                 .hint("leave it out for no limit; pause a run to stop it")
         };
-        zero.then(fault).into_iter().collect()
+        zero.map(fault).collect()
     }
 }
 

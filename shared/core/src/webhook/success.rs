@@ -44,6 +44,7 @@ pub struct SuccessRule {
 /// Where an answer has the results of single users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AnswerResults)]
 pub struct Results {
     /// JSON pointer to their array. Nothing there, or `null`, is an empty one.
     pub pointer: String,

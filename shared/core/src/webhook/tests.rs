@@ -62,7 +62,7 @@ fn all_faults_are_told_at_once_each_under_its_path() {
         webhook.name.clear();
         webhook.description = "x".repeat(1001);
         webhook.id_types.clear();
-        webhook.limits.requests_per_second = Some(0);
+        webhook.limits = Limits { requests_per_second: Some(0), requests_at_a_time: Some(0) };
         webhook.retry.give_up_after_seconds = 30 * 24 * 3600 + 1;
         webhook.content.url = "http://127.0.0.1/{nope}".to_owned();
         webhook.content.headers.push(Header { name: "x-campaign".to_owned(), value: "}".to_owned() });
@@ -90,6 +90,7 @@ fn all_faults_are_told_at_once_each_under_its_path() {
             "content.body.template",
             "id_types",
             "limits.requests_per_second",
+            "limits.requests_at_a_time",
             "retry.give_up_after_seconds",
             "receipts.recovery_period_seconds",
             "receipts.statuses",

@@ -47,6 +47,7 @@ pub async fn ledger(table: &dyn Table) {
     changes_of_state_have_one_order(table).await;
     blocks_of_tokens_never_overlap(table).await;
     an_endpoint_is_held_for_the_longest_wait(table).await;
+    super::slots::slots(table).await;
     an_entry_is_dropped_only_where_it_stands(table).await;
 }
 
@@ -439,6 +440,7 @@ async fn endpoint(table: &dyn Table, requests_per_second: Option<u32>) -> Webhoo
     let settings = EndpointSettings {
         requests_per_second,
         allowed_per_minute: None,
+        requests_at_a_time: None,
         retry: RetryPolicy::default(),
         authentication: fanhook_core::webhook::Authentication::default(),
         signing: Signing::None {},
@@ -495,6 +497,7 @@ async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
     let settings = EndpointSettings {
         requests_per_second: None,
         allowed_per_minute: None,
+        requests_at_a_time: None,
         retry: RetryPolicy::default(),
         authentication: fanhook_core::webhook::Authentication::default(),
         signing: Signing::None {},

@@ -12,6 +12,7 @@ mod ledger;
 mod objects;
 mod queue;
 mod secrets;
+mod slots;
 mod table;
 
 use std::hash::{BuildHasher, RandomState};

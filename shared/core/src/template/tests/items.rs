@@ -172,6 +172,27 @@ fn an_item_of_a_text_is_one_line_whatever_stands_in_it() {
 }
 
 #[test]
+fn a_value_from_a_parameter_source_is_the_same_for_all_users_and_nothing_but_text() {
+    let call = |mut content: Content| {
+        content.parameters[0].kind = ParameterType::Call;
+        content
+    };
+    let root = call(json_items(r#"{"all":"{a}","items":"{items}"}"#, r#""{a}""#));
+    let program = compile(&root, &push_of("${x}\n")).unwrap();
+    assert_eq!(body(&program, &[("1", "", "")]).0, r#"{"all":"${x}\n","items":["${x}\n"]}"#);
+    let lines = compile(&call(text_items("{items}", "{a}")), &push_of("1\n2")).unwrap();
+    let (body, added) = body(&lines, &[("1", "", "")]);
+    assert!(body.is_empty() && matches!(added[0], Err(Unrendered::Unfit { .. })), "{body}");
+}
+
+/// A push whose `a` is this text, whatever stands in it.
+fn push_of(text: &str) -> PushContent {
+    let mut push = push(&[]);
+    push.values.insert(name("a"), text.to_owned());
+    push
+}
+
+#[test]
 fn a_user_without_an_item_leaves_nothing_in_the_body() {
     let content = json_items(r#"["{items}"]"#, r#"{"{a}":1,"x":"{b}"}"#);
     let mut push = variables();
