@@ -1,6 +1,6 @@
 use crate::world::{ADMIN, Token, World, at_once, push, webhook};
 use fanhook_store::endpoints::{self, Endpoint};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) async fn endpoint(world: &World, id: &str) -> Option<Endpoint> {
     endpoints::get(&*world.ledger, id.parse().unwrap()).await.unwrap()

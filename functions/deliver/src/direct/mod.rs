@@ -18,7 +18,7 @@ use fanhook_core::{
     webhook::Content,
 };
 use fanhook_lambda::telemetry::chain;
-use fanhook_outbound::{Exchange, OurFault};
+use fanhook_outbound::{Ended, Exchange, OurFault};
 use fanhook_store::{StoreError, StoreResult};
 
 use crate::{

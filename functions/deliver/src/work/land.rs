@@ -66,9 +66,13 @@ pub(super) enum News {
 }
 
 impl Worker<'_> {
-    /// Takes the end of a request in; one that was not sent is as it was.
+    /// Takes the end of a request in; one that was not sent goes out later, for the same recipients.
     pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
         let Landed { prepared, flown, .. } = landed;
+        if matches!(flown, Some(Flown::Unsent)) {
+            self.parts.push(prepared.sent.iter().map(|sent| sent.index).collect());
+            return None;
+        }
         let now = self.invocation.ports.clock.now();
         self.chunk.first_attempt.get_or_insert(now);
         let ends = self.ends();
@@ -155,7 +159,7 @@ impl Worker<'_> {
         let mut first: Vec<usize> = sent.into_iter().map(|sent| sent.index).collect();
         let second = first.split_off(first.len().div_ceil(2));
         // The first half is sent first, and split before the second one is sent: the fewest are under way at an end of the pass.
-        self.halves.extend([second, first]);
+        self.parts.extend([second, first]);
     }
 
     /// One more try of a request's recipients was used. Answers how many there are now: all were tried equally often.
@@ -188,7 +192,8 @@ impl Worker<'_> {
         };
         let known: Vec<_> = prepared.sent.iter().filter_map(recipient).collect();
         let tags = known.iter().flat_map(|(recipient, merged)| tags(self.job, recipient, merged.as_ref()));
-        let ids = prepared.sent.iter().flat_map(|sent| [Some(sent.id.as_str()), sent.clear.as_deref()]).flatten();
+        let ids =
+            prepared.sent.iter().flat_map(|sent| [Some(sent.id.as_str()), sent.clear.as_deref()]).flatten();
         excerpt(answer, sensitive(&prepared.request).into_iter().chain(ids).chain(tags.flatten()))
     }
 

@@ -49,8 +49,8 @@ pub(crate) struct Worker<'a> {
     /// The earliest next try.
     next: Option<Millis>,
     unsaved: usize,
-    /// Recipients of refused requests, to be sent to in halves; the last one first.
-    halves: Vec<Vec<usize>>,
+    /// Recipients of one request each, cut already: halves of refused ones, and those of requests that were not sent; the last one first.
+    parts: Vec<Vec<usize>>,
 }
 
 impl<'a> Worker<'a> {
@@ -81,7 +81,7 @@ impl<'a> Worker<'a> {
             stop: None,
             next: None,
             unsaved: 0,
-            halves: Vec::new(),
+            parts: Vec::new(),
         };
         worker.take_view();
         worker

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     UNSAVED,
-    flight::{Flown, fly},
+    flight::fly,
     invocation::Invocation,
     pace::{self, Pace},
     parse::Recipients,
@@ -55,10 +55,6 @@ impl<'a> Worker<'a> {
         let mut save_by: Option<BoxFuture<'_, ()>> = None;
         loop {
             while let Some(end) = landed.pop_front() {
-                if matches!(end.flown, Some(Flown::Unsent)) {
-                    waiting.push_front(end.index);
-                    continue;
-                }
                 match self.land(end, recipients) {
                     None => {}
                     Some(news) => beside(&mut flights, &mut landed, self.tell(news)).await,
@@ -179,7 +175,7 @@ impl<'a> Worker<'a> {
 
     /// Why no request may start now; none where one may.
     fn pause(&mut self, nobody_waits: bool) -> Option<Pause> {
-        if (nobody_waits && self.halves.is_empty()) || self.stop.is_some() {
+        if (nobody_waits && self.parts.is_empty()) || self.stop.is_some() {
             return Some(Pause::Nothing);
         }
         match self.look() {
@@ -256,7 +252,7 @@ impl<'a> Worker<'a> {
         let size = self.job.batch_size;
         let mut last = None;
         let cuts = waiting.iter().filter(|&index| last.replace(index / size) != Some(index / size));
-        u32::try_from(cuts.count() + self.halves.len()).unwrap_or(u32::MAX)
+        u32::try_from(cuts.count() + self.parts.len()).unwrap_or(u32::MAX)
     }
 
     /// The next who wait and may share a request: those left of one batch, for batches are cut at fixed places of the chunk.
@@ -270,7 +266,7 @@ impl<'a> Worker<'a> {
     /// The request of the next who are due one. Who cannot be sent to is final; who finds no room in it waits on.
     fn start(&mut self, waiting: &mut VecDeque<usize>, recipients: &Recipients<'_>) -> Option<Prepared> {
         let now = self.invocation.ports.clock.now();
-        let indexes = self.halves.pop().or_else(|| self.cut(waiting))?;
+        let indexes = self.parts.pop().or_else(|| self.cut(waiting))?;
         // They were tried equally often: so it was decided who waits.
         let State::Pending { tries } = self.chunk.states.get(*indexes.first()?) else { return None };
         let attempt = Try { tries, now, credentials: &self.credentials };
