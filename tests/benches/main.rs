@@ -1,6 +1,7 @@
 //! `make bench`: each figure is measured beside a known one in the same run.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark that fails says so and stops")]
 
+mod api;
 mod cold_start;
 mod deliver;
 mod fanout;
@@ -23,6 +24,11 @@ fn main() {
     println!("deliver: {whole:.1} µs of CPU a request, {:.0} requests/s", deliver.deliver_per_s);
     let cold_start_ms = cold_start::cold_start_bench();
     println!("cold starts: {cold_start_ms:?} ms");
+    let api = api::api_bench();
+    let (read_ms, at_once_ms) = (api.read_ms, api.at_once_ms);
+    println!(
+        "API: a webhook is read in {read_ms:.2} ms (median), an answer at once takes {at_once_ms:.2} ms"
+    );
     println!(
         "{}",
         serde_json::json!({
@@ -34,6 +40,9 @@ fn main() {
             "render_ns": render_ns.round(),
             "minijinja_ns": minijinja_ns.round(),
             "cold_start_ms": cold_start_ms,
+            "api_read_ms": rounded(api.read_ms),
+            "api_at_once_ms": rounded(api.at_once_ms),
+            "api_ratio": rounded(api.read_ms / api.at_once_ms),
         })
     );
 }

@@ -4,7 +4,7 @@
 //! Whoever is no administrator needs a role with the permission `webhook` and a grant on the webhook itself, to write pushes and runs
 //! through it: a [`Marketer`] hands a webhook out only after it has looked for the grant, and [`Granted`] does so before the handler runs.
 
-use std::{ops::Deref, str::FromStr, sync::Arc};
+use std::{collections::HashMap, ops::Deref, str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -20,7 +20,7 @@ use fanhook_store::{
     grants::{self, Grantee},
     webhooks,
 };
-use lambda_http::request::RequestContext;
+use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext};
 use url::Host;
 
 use crate::{
@@ -152,13 +152,31 @@ impl FromRequestParts<Arc<Ports>> for OrganizationAdmin {
     }
 }
 
-fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
-    let access = &ports.settings.access;
-    let unknown = || Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a verified token is needed");
+/// Whoever has a verified token, whatever it allows.
+pub(crate) struct Anybody;
+
+impl FromRequestParts<Arc<Ports>> for Anybody {
+    type Rejection = Problem;
+    async fn from_request_parts(head: &mut Parts, _: &Arc<Ports>) -> Result<Self> {
+        token(head).map(|_| Self)
+    }
+}
+
+/// What API Gateway tells of the request, and the verified claims of its token.
+fn token(head: &Parts) -> Result<(&ApiGatewayV2httpRequestContext, &HashMap<String, String>)> {
     let context = head.extensions.get::<RequestContext>();
     let Some(RequestContext::ApiGatewayV2(context)) = context else { return Err(unknown()) };
     let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
-    let claims = &jwt.ok_or_else(unknown)?.claims;
+    Ok((context, &jwt.ok_or_else(unknown)?.claims))
+}
+
+fn unknown() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a verified token is needed")
+}
+
+fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
+    let access = &ports.settings.access;
+    let (context, claims) = token(head)?;
     let claim = |name: &str| claims.get(name).map_or("", String::as_str);
 
     let person = claim("sub").to_owned();
@@ -323,12 +341,12 @@ impl<T: FromStr + Send> FromRequestParts<Arc<Ports>> for Id<T> {
 }
 
 /// Where no route matches. A caller without a token learns nothing, not even this.
-pub(crate) async fn no_such_route(_: Member) -> Problem {
+pub(crate) async fn no_such_route(_: Anybody) -> Problem {
     Problem::not_found()
 }
 
 /// Where the route has no such method.
-pub(crate) async fn no_such_method(_: Member) -> Problem {
+pub(crate) async fn no_such_method(_: Anybody) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",

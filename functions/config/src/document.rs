@@ -9,7 +9,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, openapi::OpenApi as Collected};
 
 use crate::{access::Member, problem::Details};
@@ -83,6 +83,7 @@ pub(crate) fn complete(collected: &Collected) -> Value {
     for operation in operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
         complete_operation(operation);
     }
+    link(&mut document["paths"]);
     let components = &mut document["components"];
     for (_, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
         components["responses"][name] = problem(name, description);
@@ -92,7 +93,8 @@ pub(crate) fn complete(collected: &Collected) -> Value {
         "description": "An OIDC token of the deployment's issuer; workspaces and roles come from its claims.",
     });
     components["parameters"]["Workspace"] = json!({
-        "name": "fanhook-workspace", "in": "header", "required": false, "schema": {"type": "string"},
+        "name": "fanhook-workspace", "in": "header", "required": false,
+        "schema": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
         "description": "The workspace that the request is about; needed by a caller of several.",
     });
     document["security"] = json!([{"token": []}]);
@@ -124,6 +126,37 @@ fn complete_operation(operation: &mut Value) {
     match operation["parameters"].as_array_mut() {
         Some(parameters) => parameters.push(workspace),
         None => operation["parameters"] = json!([workspace]),
+    }
+}
+
+/// From the operation that makes an object to those that take its identifier: all operations under `/<the last word of the path>/{id}`.
+fn link(paths: &mut Value) {
+    let of = |paths: &Value, word: &str| -> Map<String, Value> {
+        let prefix = format!("/{word}/{{id}}");
+        let under = paths.as_object().into_iter().flatten();
+        let under = under.filter(|(path, _)| {
+            path.strip_prefix(&prefix).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        });
+        let operations = under.flat_map(|(_, methods)| methods.as_object().into_iter().flatten());
+        let link = |operation: &Value| {
+            let id = operation["operationId"].as_str()?;
+            Some((id.to_owned(), json!({"operationId": id, "parameters": {"id": "$response.body#/id"}})))
+        };
+        operations.filter_map(|(_, operation)| link(operation)).collect()
+    };
+    let makers: Vec<String> = paths.as_object().into_iter().flatten().map(|(path, _)| path.clone()).collect();
+    for path in makers {
+        let links = of(paths, path.rsplit('/').next().unwrap_or_default());
+        if links.is_empty() {
+            continue;
+        }
+        for status in ["201", "202"] {
+            if let Some(made) =
+                paths[&path].get_mut("post").and_then(|post| post["responses"].get_mut(status))
+            {
+                made["links"] = Value::Object(links.clone());
+            }
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! `/webhooks/{id}/grants`: who may use a webhook, beside administrators.
 
-use axum::{Json, extract::Path, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json,
+    extract::{Path, rejection::PathRejection},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{WebhookId, has_control},
@@ -19,9 +25,6 @@ use crate::{
     problem::{Problem, Result},
     webhooks,
 };
-
-/// Longest subject of a person or name of a role, in bytes.
-const MAX_NAME: usize = 256;
 
 /// A grant as an administrator writes it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -68,8 +71,9 @@ impl GrantInput {
             Grantee::Person(subject) => ("to.person", subject),
             Grantee::Role(name) => ("to.role", name),
         };
-        if !(1..=MAX_NAME).contains(&name.len()) || has_control(name) {
-            let rule = format!("must be 1 to {MAX_NAME} bytes without control characters");
+        if !(1..=limits::GRANTEE).contains(&name.len()) || has_control(name) {
+            let rule =
+                format!("must be 1 to {grantee} bytes without control characters", grantee = limits::GRANTEE);
             faults.push(Fault::new(field, rule));
         }
         let until = self.until.map(|at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));
@@ -130,8 +134,12 @@ pub(crate) async fn give(
     params(("id" = WebhookId, Path), ("grant" = String, Path)), responses(
     (status = 204, description = "It is taken back."),
 ))]
-pub(crate) async fn take(admin: Admin, path: Option<Path<(WebhookId, String)>>) -> Result<StatusCode> {
-    let Path((webhook, grant)) = path.ok_or_else(Problem::not_found)?;
+pub(crate) async fn take(
+    admin: Admin,
+    path: std::result::Result<Path<(WebhookId, String)>, PathRejection>,
+) -> Result<StatusCode> {
+    // What can't be an identifier is unknown like any other.
+    let Path((webhook, grant)) = path.map_err(|_| Problem::not_found())?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
     let had = grants::get(table, workspace, webhook, &grant).await?.ok_or_else(Problem::not_found)?;
     let view = GrantView::new(had, admin.now);

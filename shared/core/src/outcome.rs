@@ -55,10 +55,10 @@ pub enum Reason {
     InvalidRequest,
     /// Our own code failed on this recipient.
     Internal,
-    /// The token endpoint refused to give an access token; the receiver was not called.
-    TokenRefused,
     /// A 2xx answer that means "never" by the webhook's success rule.
     Answer,
+    /// The token endpoint refused to give an access token; the receiver was not called.
+    TokenRefused,
     /// Tries ended with a status that may be tried again.
     ExhaustedStatus,
     /// Tries ended with a time-out.

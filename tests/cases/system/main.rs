@@ -2,9 +2,11 @@
 //!
 //! One stack and one import of 100,000 profiles serve all cases. `cargo test --test system -- <part of a name>` runs some of them.
 
+mod access;
 mod contract;
 mod control;
 mod delivery;
+mod description;
 mod faults;
 mod files;
 mod hostile;
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
     let cases: Vec<Case<World>> = vec![
         case!(Shared, faults::a_function_with_missing_variables_refuses_to_start_and_names_them_all),
         case!(Shared, contract::the_real_services_keep_the_contract_of_the_twins),
+        case!(Shared, access::a_token_that_is_not_verified_reaches_no_handler),
+        case!(Shared, access::a_member_uses_the_webhooks_that_are_granted),
         case!(Shared, control::a_start_that_is_repeated_starts_once),
         case!(Shared, control::another_workspace_sees_nothing_of_a_run),
         case!(Shared, profiles::a_profile_that_the_api_wrote_is_used_looked_up_and_erased),
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         case!(Alone, delivery::a_message_doubled_and_one_deleted_change_nothing_but_time),
         case!(Alone, delivery::a_run_survives_the_death_of_its_workers),
         case!(Alone, faults::a_message_that_is_not_ours_goes_to_the_dead_letters_alone),
+        case!(Alone, description::no_made_up_request_gets_an_answer_that_is_not_described),
         case!(Alone, privacy::no_log_holds_a_secret_or_personal_data),
     ];
     harness::main(cases, World::begin, World::end)

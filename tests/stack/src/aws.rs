@@ -70,6 +70,11 @@ impl Aws {
         Ok(())
     }
 
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        let answer = self.http.get(format!("{}{path}", self.endpoint)).send().await?;
+        Ok(serde_json::from_str(&text(answer, path).await?)?)
+    }
+
     /// The environment variables of a function.
     pub(crate) async fn variables(&self, function: &str) -> Result<BTreeMap<String, String>> {
         let address = format!("{}/2015-03-31/functions/{function}/configuration", self.endpoint);

@@ -160,7 +160,18 @@ impl Stack {
 
     /// Makes a person in the stack's user pool, or changes the one of that name, and returns an ID token that holds for an hour.
     pub async fn token(&self, person: &Person) -> Result<String> {
-        people::token(&self.aws, &self.outputs, person).await
+        people::token(&self.aws, &self.outputs, person, &self.outputs.user_pool_client_id).await
+    }
+
+    /// A token of the same pool that is meant for another application.
+    pub async fn foreign_token(&self, person: &Person) -> Result<String> {
+        let client = people::another_client(&self.aws, &self.outputs).await?;
+        people::token(&self.aws, &self.outputs, person, &client).await
+    }
+
+    /// The public keys that tokens are signed with, a JWK set.
+    pub async fn token_keys(&self) -> Result<Value> {
+        self.aws.get(&format!("/{}/.well-known/jwks.json", self.outputs.user_pool_id)).await
     }
 
     /// A request to the HTTP API; `path` begins with `/`.

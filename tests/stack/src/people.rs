@@ -30,7 +30,7 @@ impl Person {
 }
 
 /// Makes the person be exactly as described, and signs them in.
-pub(crate) async fn token(aws: &Aws, outputs: &Outputs, person: &Person) -> Result<String> {
+pub(crate) async fn token(aws: &Aws, outputs: &Outputs, person: &Person, client: &str) -> Result<String> {
     let pool = Pool { aws, id: &outputs.user_pool_id, user: &person.name };
     match pool.call("AdminCreateUser", json!({"MessageAction": "SUPPRESS"})).await {
         Err(error) if !error.to_string().contains("UsernameExistsException") => return Err(error),
@@ -58,13 +58,25 @@ pub(crate) async fn token(aws: &Aws, outputs: &Outputs, person: &Person) -> Resu
             &json!({
                 "AuthFlow": "ADMIN_USER_PASSWORD_AUTH",
                 "AuthParameters": {"USERNAME": person.name, "PASSWORD": PASSWORD},
-                "ClientId": outputs.user_pool_client_id,
+                "ClientId": client,
                 "UserPoolId": outputs.user_pool_id,
             }),
         )
         .await?;
     let token = signed_in["AuthenticationResult"]["IdToken"].as_str();
     Ok(token.with_context(|| format!("no ID token in {signed_in}"))?.to_owned())
+}
+
+/// Makes one more application of the pool, whose tokens are not meant for this API.
+pub(crate) async fn another_client(aws: &Aws, outputs: &Outputs) -> Result<String> {
+    let input = json!({
+        "UserPoolId": outputs.user_pool_id,
+        "ClientName": "another",
+        "ExplicitAuthFlows": ["ALLOW_ADMIN_USER_PASSWORD_AUTH"],
+    });
+    let made = aws.call("AWSCognitoIdentityProviderService.CreateUserPoolClient", &input).await?;
+    let client = made["UserPoolClient"]["ClientId"].as_str();
+    Ok(client.with_context(|| format!("no client in {made}"))?.to_owned())
 }
 
 struct Pool<'a> {

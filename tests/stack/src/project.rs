@@ -35,7 +35,7 @@ impl Project {
         self.root.join("template.yaml")
     }
 
-    /// Where an environment lies: `ministack`, `sam`, `tools` or `verifiers` of Python, or `node`.
+    /// Where an environment lies: `ministack`, `sam`, `schemathesis`, `tools` or `verifiers` of Python, or `node`.
     pub fn environment(&self, name: &str) -> PathBuf {
         self.root.join(".venv").join(name)
     }

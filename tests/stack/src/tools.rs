@@ -1,5 +1,5 @@
-//! The environments with the pinned tools: the local AWS, the SAM CLI, the rest, and the libraries that receivers verify signatures with
-//! (Python and Node.js).
+//! The environments with the pinned tools: the local AWS, the SAM CLI, the tester of the API, the rest, and the libraries that receivers verify
+//! signatures with (Python and Node.js).
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::Project;
 
 /// One environment of Python each, since they cannot agree on the version of a library they share.
-const ENVIRONMENTS: [&str; 4] = ["ministack", "sam", "tools", "verifiers"];
+const ENVIRONMENTS: [&str; 5] = ["ministack", "sam", "schemathesis", "tools", "verifiers"];
 /// The environment of Node.js.
 const NODE: &str = "node";
 

@@ -344,6 +344,12 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
         ("GET", format!("/runs/{run}/failures"), format!("/runs/{}/failures", unknown("run")), None),
         ("GET", format!("/webhooks/{webhook_id}"), "/webhooks/no-id".to_owned(), None),
         (
+            "DELETE",
+            format!("/webhooks/{webhook_id}/grants/{given}"),
+            "/webhooks/no-id/grants/x".to_owned(),
+            None,
+        ),
+        (
             "GET",
             format!("/webhooks/{webhook_id}/grants"),
             format!("/webhooks/{}/grants", unknown("whk")),
