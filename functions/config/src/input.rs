@@ -1,5 +1,6 @@
 //! What comes in: JSON bodies and query strings, read strictly.
 
+use fanhook_core::limits;
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use axum::{
@@ -17,9 +18,6 @@ use crate::{
     Ports,
     problem::{Problem, Result},
 };
-
-/// Largest body of a request, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// A JSON body.
 pub(crate) struct Input<T>(pub(crate) T);
@@ -47,8 +45,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<Ports>> for Optional<T> {
 }
 
 async fn body(request: Request) -> Result<Vec<u8>> {
-    let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
-        let detail = format!("a request has at most {MAX_BODY} bytes");
+    let bytes = to_bytes(request.into_body(), limits::REQUEST).await.map_err(|_| {
+        let detail = format!("a request has at most {request} bytes", request = limits::REQUEST);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail)
     })?;
     Ok(bytes.into())

@@ -1,5 +1,6 @@
 //! What goes out: times, pages and their cursors.
 
+use fanhook_core::limits;
 use std::str::FromStr;
 
 use axum::http::StatusCode;
@@ -15,8 +16,6 @@ use crate::problem::{Problem, Result};
 
 /// Items of a page, unless the caller asks for another number.
 const PAGE: usize = 50;
-/// Most items of a page.
-const MAX_PAGE: usize = 100;
 
 /// A point in time, as RFC 3339 text.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +73,7 @@ impl PageQuery {
 
     /// Where the page begins, none for the first one; and how many items it has.
     pub(crate) fn read<T: FromStr>(&self) -> Result<(Option<T>, usize)> {
-        Ok((from_cursor(self.cursor.as_deref())?, limit(self.limit, PAGE, MAX_PAGE)?))
+        Ok((from_cursor(self.cursor.as_deref())?, limit(self.limit, PAGE, limits::PAGE)?))
     }
 }
 

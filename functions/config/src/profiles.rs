@@ -1,5 +1,6 @@
 //! `/profiles`: what is known of users, written in batches; one user looked up or erased.
 
+use fanhook_core::limits;
 use std::collections::{BTreeMap, HashMap};
 
 use axum::{Json, http::StatusCode};
@@ -28,8 +29,6 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Most profiles of one request.
-const MAX_BATCH: usize = 500;
 /// Users that are written at a time.
 const AT_A_TIME: usize = 16;
 
@@ -84,8 +83,9 @@ impl ItemResult {
 ))]
 pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<Json<Results>> {
     let count = batch.items.len();
-    if count == 0 || count > MAX_BATCH {
-        let fault = Fault::new("items", format!("a batch is 1 to {MAX_BATCH} profiles"));
+    if count == 0 || count > limits::PROFILES {
+        let fault =
+            Fault::new("items", format!("a batch is 1 to {profiles} profiles", profiles = limits::PROFILES));
         return Err(Problem::invalid(vec![fault]));
     }
     let types = id_types::get(&*member.config, &member.workspace).await?.types;

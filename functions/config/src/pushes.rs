@@ -1,6 +1,7 @@
 //! `/pushes`: a webhook, a value for each of its parameters, and the ID type to send.
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
+use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{PushId, WebhookId},
@@ -25,8 +26,6 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Largest push, in bytes of JSON: beside a webhook it must fit into one item of what a run pins.
-const MAX_STORED: usize = 100 * 1024;
 /// Attempts at a change that others are faster at.
 const ATTEMPTS: usize = 10;
 
@@ -98,8 +97,9 @@ impl PushInput {
         let webhook = webhook.ok_or_else(unknown)?;
         let push = self.push(caller, PushId::new(caller.random.uuid7(caller.now)), 1);
         let mut faults = faults(caller, &push, &webhook).await?;
-        if serde_json::to_vec(&push).map_or(usize::MAX, |json| json.len()) > MAX_STORED {
-            faults.push(Fault::new("", format!("a push has at most {MAX_STORED} bytes in all")));
+        if serde_json::to_vec(&push).map_or(usize::MAX, |json| json.len()) > limits::PUSH {
+            faults
+                .push(Fault::new("", format!("a push has at most {push} bytes in all", push = limits::PUSH)));
         }
         if faults.is_empty() { Ok(webhook) } else { Err(Problem::invalid(faults)) }
     }

@@ -1,5 +1,6 @@
 //! `/sources`: the data sources that profiles come from, strongest first.
 
+use fanhook_core::limits;
 use std::collections::HashSet;
 
 use fanhook_core::{fault::Fault, id::SourceName};
@@ -14,9 +15,6 @@ use crate::{
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
 };
-
-/// Most sources of a workspace.
-const MAX_SOURCES: usize = 50;
 
 /// Attempts at a change that others are faster at.
 const ATTEMPTS: usize = 10;
@@ -56,8 +54,11 @@ pub(crate) async fn replace(
     let mut faults: Vec<Fault> = twice
         .map(|(index, source)| Fault::new(format!("items[{index}]"), format!("`{source}` is named twice")))
         .collect();
-    if input.items.len() > MAX_SOURCES {
-        faults.push(Fault::new("items", format!("a workspace names at most {MAX_SOURCES} sources")));
+    if input.items.len() > limits::SOURCES {
+        faults.push(Fault::new(
+            "items",
+            format!("a workspace names at most {sources} sources", sources = limits::SOURCES),
+        ));
     }
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));

@@ -9,6 +9,7 @@ pub mod direct;
 pub mod fault;
 pub mod id;
 pub mod identity;
+pub mod limits;
 pub mod outcome;
 pub mod parameter_source;
 pub mod push;

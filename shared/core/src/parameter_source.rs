@@ -1,5 +1,6 @@
 //! A parameter source: where a parameter of type `call` takes its value from, for all webhooks of a workspace that name it.
 
+use crate::limits;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,16 +11,9 @@ use crate::{
     fault::Fault,
     id::{ParameterSourceId, WorkspaceId},
     push::PushContent,
-    template::{Heading, MAX_FETCHED, Program, check_value},
-    webhook::{
-        Body, Content, Header, MAX_DESCRIPTION, Method, ParameterType, Rules, check_header, check_name,
-    },
+    template::{Heading, Program, check_value},
+    webhook::{Body, Content, Header, Method, ParameterType, Rules, check_header, check_name},
 };
-
-/// Longest JSON pointer into an answer, in bytes.
-const MAX_POINTER: usize = 1024;
-/// How deep an answer is read.
-const MAX_DEPTH: usize = 32;
 
 /// A stored parameter source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +101,11 @@ impl ParameterSource {
     pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         check_name("name", &self.name, &mut faults);
-        if self.description.chars().count() > MAX_DESCRIPTION {
-            let detail = format!("a description has at most {MAX_DESCRIPTION} characters");
+        if self.description.chars().count() > limits::DESCRIPTION {
+            let detail = format!(
+                "a description has at most {description} characters",
+                description = limits::DESCRIPTION
+            );
             faults.push(Fault::new("description", detail));
         }
         let own = match &self.value {
@@ -171,9 +168,10 @@ impl Interface {
                 faults.push(Fault::new("secret_header.name", detail));
             }
         }
-        if self.pointer.len() > MAX_POINTER || tokens(&self.pointer).is_none() {
+        if self.pointer.len() > limits::POINTER || tokens(&self.pointer).is_none() {
             let detail = format!(
-                "a JSON pointer has at most {MAX_POINTER} bytes, is empty or begins with `/`, and `~` is `~0` (RFC 6901)"
+                "a JSON pointer has at most {pointer} bytes, is empty or begins with `/`, and `~` is `~0` (RFC 6901)",
+                pointer = limits::POINTER
             );
             faults.push(Fault::new("pointer", detail).hint("as in `/coupons/0/code`"));
         }
@@ -216,7 +214,7 @@ pub enum NoValue {
     #[error("what stands at the pointer is no text, no number, and neither `true` nor `false`")]
     NoScalar,
     /// It is too long.
-    #[error("the value at the pointer is longer than {MAX_FETCHED} bytes")]
+    #[error("the value at the pointer is longer than {fetched} bytes", fetched = limits::FETCHED)]
     TooLong,
 }
 
@@ -224,7 +222,7 @@ pub enum NoValue {
 pub fn value_at(answer: &[u8], pointer: &str) -> Result<String, NoValue> {
     let text = std::str::from_utf8(answer).map_err(|_| NoValue::NotJson)?;
     let mut at: &RawValue = serde_json::from_str(text).map_err(|_| NoValue::NotJson)?;
-    for token in tokens(pointer).ok_or(NoValue::Missing)?.iter().take(MAX_DEPTH) {
+    for token in tokens(pointer).ok_or(NoValue::Missing)?.iter().take(limits::FETCHED_DEPTH) {
         at = step(at, token)?;
     }
     let found = at.get();
@@ -233,7 +231,7 @@ pub fn value_at(answer: &[u8], pointer: &str) -> Result<String, NoValue> {
         Some(b'{' | b'[' | b'n') => return Err(NoValue::NoScalar),
         _ => found.to_owned(),
     };
-    if value.len() > MAX_FETCHED { Err(NoValue::TooLong) } else { Ok(value) }
+    if value.len() > limits::FETCHED { Err(NoValue::TooLong) } else { Ok(value) }
 }
 
 fn step<'a>(at: &'a RawValue, token: &str) -> Result<&'a RawValue, NoValue> {
@@ -282,8 +280,8 @@ mod tests {
             assert_eq!(value_at(text, ""), Err(NoValue::NotJson));
         }
         let long = |length: usize| format!("\"{}\"", "x".repeat(length));
-        assert!(value_at(long(MAX_FETCHED).as_bytes(), "").is_ok());
-        assert_eq!(value_at(long(MAX_FETCHED + 1).as_bytes(), ""), Err(NoValue::TooLong));
+        assert!(value_at(long(limits::FETCHED).as_bytes(), "").is_ok());
+        assert_eq!(value_at(long(limits::FETCHED + 1).as_bytes(), ""), Err(NoValue::TooLong));
     }
 
     fn faults(value: &serde_json::Value) -> Vec<String> {

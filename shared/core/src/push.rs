@@ -4,7 +4,6 @@ mod check;
 
 use std::collections::BTreeMap;
 
-pub use check::{MAX_DEFAULT, MAX_TAG_NAME, MAX_VARIABLES};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -8,17 +8,18 @@ mod receipts;
 mod signing;
 mod success;
 
+use crate::limits;
 use std::{collections::BTreeSet, time::Duration};
 
 pub use authentication::{Authentication, ClientAuthentication, TokenClient, TokenRequest};
 pub(crate) use check::check_name;
-pub use check::{AddressRule, MAX_DESCRIPTION, MAX_GIVE_UP_AFTER, MAX_NAME, Rules};
+pub use check::{AddressRule, Rules};
 pub(crate) use header::check_header;
-pub use receipts::{MAX_STATUS, MAX_STATUSES, RECOVERY_PERIOD, ReceiptStatus, Receipts};
+pub use receipts::{RECOVERY_PERIOD, ReceiptStatus, Receipts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-pub use signing::{MAX_OVERLAP, PreviousSecret, Signing, SigningSecret};
-pub use success::{Each, Judgement, MAX_POINTER, MAX_VALUE, MAX_VALUES, Meaning, Results, SuccessRule};
+pub use signing::{PreviousSecret, Signing, SigningSecret};
+pub use success::{Each, Judgement, Meaning, Results, SuccessRule};
 use utoipa::ToSchema;
 
 use crate::{
@@ -26,28 +27,8 @@ use crate::{
     template::origin,
 };
 
-/// Most parameters of one webhook.
-pub const MAX_PARAMETERS: usize = 50;
-/// Most users of one request.
-pub const MAX_BATCH_SIZE: u32 = 1000;
 /// Users of one request in the standard list body, unless the content says otherwise.
 pub const LIST_BATCH_SIZE: u32 = 50;
-/// Largest template of a body or of its item, in bytes.
-pub const MAX_BODY_TEMPLATE: usize = 64 * 1024;
-/// Largest template of a URL, in bytes.
-pub const MAX_URL_TEMPLATE: usize = 4 * 1024;
-/// Largest template of a header's value, in bytes.
-pub const MAX_HEADER_TEMPLATE: usize = 4 * 1024;
-/// Most static headers.
-pub const MAX_HEADERS: usize = 50;
-/// Largest rendered body, in bytes; a larger one gives the outcome `too_large`, as does a larger URL or header.
-pub const MAX_BODY: usize = 256 * 1024;
-/// Largest rendered URL, in bytes.
-pub const MAX_URL: usize = 8 * 1024;
-/// Largest rendered value of a header, in bytes.
-pub const MAX_HEADER_VALUE: usize = 8 * 1024;
-/// Longest deadline of one request.
-pub const MAX_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A stored webhook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,7 +127,7 @@ impl Content {
 
     /// Deadline of a whole request, its answer's body included.
     pub fn deadline(&self) -> Duration {
-        Duration::from_secs(u64::from(self.deadline_seconds)).min(MAX_DEADLINE)
+        Duration::from_secs(u64::from(self.deadline_seconds)).min(limits::DEADLINE)
     }
 }
 

@@ -17,9 +17,6 @@ use crate::{
     ports::{Change, Condition, Conditional, Order, Query, Table, Transaction, Update, Value, Write},
 };
 
-/// Most parts of a run: the start is one transaction of at most 100 writes.
-pub const MAX_PARTS: usize = 40;
-
 /// A run: its state and what is true of it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {

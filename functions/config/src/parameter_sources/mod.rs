@@ -5,6 +5,7 @@ mod secret;
 mod view;
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
+use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{ParameterSourceId, WorkspaceId},
@@ -32,8 +33,6 @@ use crate::{
 
 /// Attempts at a change that others are faster at.
 const ATTEMPTS: usize = 10;
-/// Largest parameter source, in bytes of JSON.
-const MAX_STORED: usize = 100 * 1024;
 
 /// A parameter source as an administrator writes it.
 #[derive(Deserialize, ToSchema)]
@@ -96,8 +95,14 @@ impl ParameterSourceInput {
         let source = self.source(caller, id, 1, value);
         let mut faults = caller.with_rules(|rules| source.check(rules));
         faults.extend(secret);
-        if serde_json::to_vec(&source).map_or(usize::MAX, |json| json.len()) > MAX_STORED {
-            faults.push(Fault::new("", format!("a parameter source has at most {MAX_STORED} bytes in all")));
+        if serde_json::to_vec(&source).map_or(usize::MAX, |json| json.len()) > limits::PARAMETER_SOURCE {
+            faults.push(Fault::new(
+                "",
+                format!(
+                    "a parameter source has at most {parameter_source} bytes in all",
+                    parameter_source = limits::PARAMETER_SOURCE
+                ),
+            ));
         }
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
     }

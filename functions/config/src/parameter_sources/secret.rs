@@ -1,5 +1,6 @@
 //! An interface as an administrator writes it: its secret is write-only, encrypted before it is stored.
 
+use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::ParameterSourceId,
@@ -12,9 +13,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{access::Caller, problem::Result};
-
-/// Longest secret, in bytes.
-const MAX_SECRET: usize = 4096;
 
 /// An HTTP API that gives a value.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -66,9 +64,11 @@ impl InterfaceInput {
         };
         let visible =
             secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && secret.trim() == secret;
-        let fits = visible && (1..=MAX_SECRET).contains(&secret.len());
-        let detail =
-            format!("a secret is 1 to {MAX_SECRET} bytes: visible ASCII characters and spaces between them");
+        let fits = visible && (1..=limits::SECRET).contains(&secret.len());
+        let detail = format!(
+            "a secret is 1 to {secret} bytes: visible ASCII characters and spaces between them",
+            secret = limits::SECRET
+        );
         (!fits).then(|| Fault::new(field, detail))
     }
 

@@ -1,5 +1,6 @@
 //! `GET /runs/{id}/failures`: who was not delivered to, and why: read from the outcome objects.
 
+use fanhook_core::limits;
 use std::{fmt, str::FromStr};
 
 use axum::Json;
@@ -27,8 +28,6 @@ use crate::{
 
 /// Failures of a page, unless the caller asks for another number.
 const PAGE: usize = 100;
-/// Most failures of a page.
-const MAX_PAGE: usize = 1000;
 /// Objects that are looked through for one page.
 const OBJECTS: usize = 200;
 /// Objects that are read at a time.
@@ -137,7 +136,7 @@ pub(crate) async fn list(
     Params(query): Params<FailureQuery>,
 ) -> Result<Json<Page<Failure>>> {
     let run = find(&member, id).await?;
-    let (wanted, kept) = (limit(query.limit, PAGE, MAX_PAGE)?, query.filter()?);
+    let (wanted, kept) = (limit(query.limit, PAGE, limits::FAILURES_PAGE)?, query.filter()?);
     let place: Place = from_cursor(query.cursor.as_deref())?.unwrap_or_default();
     let prefix = keys::outcomes(&run.workspace, run.id);
     let (names, more) = names(&*member.objects, &prefix, &place).await?;

@@ -6,6 +6,7 @@ pub(crate) mod resume;
 pub(crate) mod start;
 mod view;
 
+use fanhook_core::limits;
 use std::collections::HashMap;
 
 use axum::Json;
@@ -27,8 +28,6 @@ use crate::{
 
 /// Runs of a page, unless the caller asks for another number.
 const PAGE: usize = 50;
-/// Most runs of a page: they are read in one batch.
-const MAX_PAGE: usize = 100;
 /// Batches that are looked through for one page of a push's runs.
 const BATCHES: usize = 10;
 
@@ -53,7 +52,7 @@ pub(crate) struct RunQuery {
     (status = 200, description = "A page of them.", body = Page<RunItem>),
 ))]
 pub(crate) async fn list(member: Member, Params(query): Params<RunQuery>) -> Result<Json<Page<RunItem>>> {
-    let wanted = limit(query.limit, PAGE, MAX_PAGE)?;
+    let wanted = limit(query.limit, PAGE, limits::PAGE)?;
     let mut after: Option<RunId> = from_cursor(query.cursor.as_deref())?;
     let mut items = Vec::new();
     for _ in 0..BATCHES {

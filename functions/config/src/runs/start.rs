@@ -1,5 +1,6 @@
 //! `POST /pushes/{id}/runs`: starts a run, once for each idempotency key.
 
+use fanhook_core::limits;
 use std::collections::HashSet;
 
 use axum::{
@@ -19,7 +20,7 @@ use fanhook_store::{
     endpoints, id_types,
     parts::Part,
     proofs::{self, Proofs},
-    runs::{self, Idempotency, MAX_PARTS, Run, Start},
+    runs::{self, Idempotency, Run, Start},
     sources,
     uploads::Kind,
     webhooks,
@@ -42,10 +43,6 @@ use crate::{
 
 /// Header that names a start, so that a repeated one is recognised.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Longest idempotency key.
-const MAX_KEY: usize = 255;
-/// Most that a run pins, in bytes of JSON: one item of the ledger.
-const MAX_PINNED: usize = 380 * 1024;
 
 /// What a run is started with.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -124,9 +121,11 @@ async fn repeated(marketer: &Marketer, earlier: Start) -> Result<Response> {
 
 fn idempotency(headers: &HeaderMap, push: PushId, input: &StartInput) -> Result<Idempotency> {
     let key = headers.get(IDEMPOTENCY_KEY).map_or(&b""[..], |value| value.as_bytes());
-    if key.is_empty() || key.len() > MAX_KEY {
-        let detail =
-            format!("a start needs the header `Idempotency-Key`, 1 to {MAX_KEY} bytes, new for each run");
+    if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY {
+        let detail = format!(
+            "a start needs the header `Idempotency-Key`, 1 to {idempotency_key} bytes, new for each run",
+            idempotency_key = limits::IDEMPOTENCY_KEY
+        );
         return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
     }
     let request = serde_json::to_vec(&(push, input)).map_err(|_| Problem::internal())?;
@@ -146,8 +145,11 @@ impl StartInput {
             let detail = format!("must be within {days} days: what a run works on is kept no longer");
             faults.push(Fault::new("expires_at", detail));
         }
-        if self.uploads.is_empty() || self.uploads.len() > MAX_PARTS {
-            faults.push(Fault::new("uploads", format!("an audience is 1 to {MAX_PARTS} files")));
+        if self.uploads.is_empty() || self.uploads.len() > limits::FILES {
+            faults.push(Fault::new(
+                "uploads",
+                format!("an audience is 1 to {files} files", files = limits::FILES),
+            ));
         }
         let mut seen = HashSet::new();
         let twice = self.uploads.iter().enumerate().filter(|(_, upload)| !seen.insert(**upload));
@@ -248,8 +250,11 @@ pub(crate) async fn pin(
         sources: sources::get(&*caller.config, &caller.workspace).await?,
         uploads: uploads.to_vec(),
     };
-    if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > MAX_PINNED {
-        let detail = format!("webhook, push and ID types together have more than {MAX_PINNED} bytes");
+    if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > limits::PINNED {
+        let detail = format!(
+            "webhook, push and ID types together have more than {pinned} bytes",
+            pinned = limits::PINNED
+        );
         return Err(Problem::conflict("too_large", detail));
     }
     Ok(pinned)

@@ -1,6 +1,7 @@
 //! `/webhooks/{id}/handshake` and `/webhooks/{id}/consent`: whether an endpoint's owner agrees to be sent to.
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
+use fanhook_core::limits;
 use fanhook_core::{
     direct::{self, Answer, Question, Shaken},
     fault::Fault,
@@ -22,9 +23,6 @@ use crate::{
     problem::{Problem, Result},
     webhooks::{self, settle},
 };
-
-/// Longest statement, in characters.
-const MAX_STATEMENT: usize = 1000;
 
 /// What is known of an endpoint's consent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -169,8 +167,11 @@ pub(crate) async fn state(
 ) -> Result<impl IntoResponse> {
     let webhook = webhooks::find(&admin, id).await?;
     let length = input.text.chars().count();
-    if !(1..=MAX_STATEMENT).contains(&length) || input.text.trim().is_empty() {
-        let detail = format!("a statement has 1 to {MAX_STATEMENT} characters, and is not blank");
+    if !(1..=limits::STATEMENT).contains(&length) || input.text.trim().is_empty() {
+        let detail = format!(
+            "a statement has 1 to {statement} characters, and is not blank",
+            statement = limits::STATEMENT
+        );
         return Err(Problem::invalid(vec![Fault::new("text", detail)]));
     }
     let by = admin.person.clone();

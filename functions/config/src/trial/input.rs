@@ -1,5 +1,6 @@
 //! Whom a message is made for, and of what: what the caller gives, or samples.
 
+use fanhook_core::limits;
 use std::collections::BTreeMap;
 
 use fanhook_core::{
@@ -20,8 +21,6 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Longest value of a variable, in bytes.
-const MAX_VALUE: usize = 4096;
 /// The user of a message that is made for nobody.
 const NOBODY: &str = "sample";
 
@@ -235,8 +234,10 @@ fn check_variables(given: Option<&BTreeMap<Name, String>>, content: &PushContent
                 None => fault,
             });
         }
-        let long = value.len() > MAX_VALUE;
-        long.then(|| Fault::new(field, format!("a value has at most {MAX_VALUE} bytes")))
+        let long = value.len() > limits::SAMPLE;
+        long.then(|| {
+            Fault::new(field, format!("a value has at most {sample} bytes", sample = limits::SAMPLE))
+        })
     };
     given.into_iter().flatten().filter_map(check).collect()
 }

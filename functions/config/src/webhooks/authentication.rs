@@ -1,5 +1,6 @@
 //! What requests authenticate with: the secret is write-only, encrypted before it is stored.
 
+use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::WebhookId,
@@ -11,9 +12,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{access::Caller, problem::Result};
-
-/// Longest secret, in bytes.
-const MAX_SECRET: usize = 4096;
 
 /// How requests shall say who calls.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -118,8 +116,10 @@ impl AuthenticationInput {
                 "visible ASCII characters and spaces between them",
             ),
         };
-        let fits = fits && (1..=MAX_SECRET).contains(&secret.len());
-        (!fits).then(|| Fault::new(field, format!("a secret is 1 to {MAX_SECRET} bytes: {rule}")))
+        let fits = fits && (1..=limits::SECRET).contains(&secret.len());
+        (!fits).then(|| {
+            Fault::new(field, format!("a secret is 1 to {secret} bytes: {rule}", secret = limits::SECRET))
+        })
     }
 }
 

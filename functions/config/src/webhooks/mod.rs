@@ -6,6 +6,7 @@ pub(crate) mod signing;
 mod view;
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
+use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{IdTypeCode, WebhookId},
@@ -39,8 +40,6 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Largest webhook, in bytes of JSON: beside a push it must fit into one item of what a run pins, and two versions into one of the audit log.
-const MAX_STORED: usize = 190 * 1024;
 /// Attempts at a change that others are faster at.
 const ATTEMPTS: usize = 10;
 
@@ -122,8 +121,11 @@ impl WebhookInput {
         faults.extend(calls::check(caller, &webhook).await?);
         faults.extend(self.authentication.as_ref().and_then(|input| input.check(&old.authentication)));
         faults.extend(self.signing.iter().flat_map(|input| input.check(&old.signing)));
-        if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > MAX_STORED {
-            faults.push(Fault::new("", format!("a webhook has at most {MAX_STORED} bytes in all")));
+        if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > limits::WEBHOOK {
+            faults.push(Fault::new(
+                "",
+                format!("a webhook has at most {webhook} bytes in all", webhook = limits::WEBHOOK),
+            ));
         }
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
     }

@@ -1,12 +1,13 @@
 //! The signing secret: write-only, encrypted before it is stored; one that is replaced stays valid beside the new one for a while.
 
+use fanhook_core::limits;
 use std::time::Duration;
 
 use fanhook_core::{
     fault::Fault,
     id::WebhookId,
     signature::{Algorithm, Signer},
-    webhook::{MAX_OVERLAP, Signing, SigningSecret, Webhook},
+    webhook::{Signing, SigningSecret, Webhook},
 };
 use fanhook_store::{
     ports::SecretContext,
@@ -72,7 +73,7 @@ impl SecretInput {
     }
 
     fn overlap(&self) -> Duration {
-        self.overlap_seconds.map_or(MAX_OVERLAP, |seconds| Duration::from_secs(seconds.into()))
+        self.overlap_seconds.map_or(limits::OVERLAP, |seconds| Duration::from_secs(seconds.into()))
     }
 
     /// What is wrong with it; never the secret itself.
@@ -83,8 +84,8 @@ impl SecretInput {
             let fault = Fault::new("secret", error.to_string());
             faults.push(fault.hint("leave it out to have one made; `algorithm` says of which kind"));
         }
-        if self.overlap() > MAX_OVERLAP {
-            let detail = format!("at most {} seconds, which is a day", MAX_OVERLAP.as_secs());
+        if self.overlap() > limits::OVERLAP {
+            let detail = format!("at most {} seconds, which is a day", limits::OVERLAP.as_secs());
             faults.push(Fault::new("overlap_seconds", detail));
         }
         faults

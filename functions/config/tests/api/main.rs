@@ -10,6 +10,7 @@ mod document;
 mod failures;
 mod id_types;
 mod if_match;
+mod limits;
 mod organization_key;
 mod parameter_sources;
 mod profiles;

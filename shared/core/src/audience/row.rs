@@ -1,5 +1,6 @@
 //! One record of a file, in buffers that are used again for the next one.
 
+use crate::limits;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
@@ -12,8 +13,6 @@ use crate::{
     time::Millis,
 };
 
-/// Longest name of a tag, in bytes.
-const MAX_TAG_NAME: usize = 256;
 /// As many tags as are compared each with each to find a repeated name.
 const FEW_TAGS: usize = 16;
 
@@ -181,7 +180,7 @@ impl Row {
 
 /// The rule that a tag's name breaks.
 pub(super) fn tag_name_fault(name: &str) -> Option<&'static str> {
-    let valid = (1..=MAX_TAG_NAME).contains(&name.len()) && !has_control(name);
+    let valid = (1..=limits::TAG_NAME).contains(&name.len()) && !has_control(name);
     (!valid).then_some("must have names of 1 to 256 bytes without control characters")
 }
 

@@ -1,11 +1,12 @@
 //! Users with several sources and IDs, and what is sent for them.
 
+use crate::limits;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Chooser, IdType, IdValue, MAX_IDS, Normaliser, Profile, Region, StoredId, check, presets};
+use super::{Chooser, IdType, IdValue, Normaliser, Profile, Region, StoredId, check, presets};
 use crate::{
     id::{IdTypeCode, SourceName},
     push::{IdPolicy, PushContent, SendForm},
@@ -132,7 +133,7 @@ fn all_ids_of_the_first_type_are_sent_each_once_up_to_the_cap() {
     let emails: Vec<_> = (0..60).map(|n| format!("u{}@x.y", n / 2)).collect();
     let many: Vec<_> = (0..60).map(|n| format!("u{n}@x.y")).collect();
     let chooser = chooser(&["MOBILE", "EMAIL", "ONEID"], SendForm::Plain);
-    for (emails, expected) in [(emails, 30), (many, MAX_IDS)] {
+    for (emails, expected) in [(emails, 30), (many, limits::IDS)] {
         let profile = profile(json!({"crm": {"updated": 1, "ids": {"EMAIL": emails, "ONEID": ["x"]}}}));
         let merged = profile.merged(&[]);
         let sent = chooser.all(&[].into_iter(), Some(&merged));

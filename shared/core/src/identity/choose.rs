@@ -1,5 +1,6 @@
 //! The choice of the ID that is sent for a user.
 
+use crate::limits;
 use std::borrow::Cow;
 
 use super::{IdType, IdValue, Merged};
@@ -7,9 +8,6 @@ use crate::{
     id::IdTypeCode,
     push::{PushContent, SendForm},
 };
-
-/// Most IDs that one user is sent to under policy `all`.
-pub const MAX_IDS: usize = 50;
 
 /// An ID as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Chooser {
         self.waterfall.iter().find_map(|id_type| self.of_type(id_type, inline.clone(), profile).next())
     }
 
-    /// All IDs to send under policy `all`: those of the first type that has any, each once, at most [`MAX_IDS`]. Empty: outcome `no_id`.
+    /// All IDs to send under policy `all`: those of the first type that has any, each once, at most [`limits::IDS`]. Empty: outcome `no_id`.
     pub fn all<'a>(
         &'a self,
         inline: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
@@ -58,7 +56,7 @@ impl Chooser {
         let mut chosen: Vec<SentId<'a>> = Vec::new();
         for id_type in &self.waterfall {
             for id in self.of_type(id_type, inline.clone(), profile) {
-                if chosen.len() < MAX_IDS && !chosen.iter().any(|known| known.value == id.value) {
+                if chosen.len() < limits::IDS && !chosen.iter().any(|known| known.value == id.value) {
                     chosen.push(id);
                 }
             }

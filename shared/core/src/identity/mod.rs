@@ -10,10 +10,10 @@ mod profile;
 mod stored;
 mod types;
 
-pub use choose::{Chooser, MAX_IDS, SentId};
+pub use choose::{Chooser, SentId};
 pub use normalise::Normaliser;
 pub use organization_key::{InvalidKey, ORGANIZATION_KEY, OrganizationKey};
 pub use phone::Region;
 pub use profile::{Merged, Profile, Source};
 pub use stored::{IdValue, StoredId};
-pub use types::{IdType, MAX_MAPPED, MAX_TYPES, check, presets};
+pub use types::{IdType, check, presets};

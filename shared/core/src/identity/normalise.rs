@@ -1,14 +1,12 @@
 //! The one form of an ID, in which it is sent and hashed.
 
+use crate::limits;
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Region, phone};
-
-/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, without the angle brackets).
-const MAX_EMAIL: usize = 254;
 
 /// How a value is brought into its one form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,7 +41,7 @@ fn email(text: &str) -> Option<Cow<'_, str>> {
     let part = |text: &str| {
         !text.is_empty() && !text.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control())
     };
-    if text.len() > MAX_EMAIL || !part(local) || !part(domain) {
+    if text.len() > limits::EMAIL || !part(local) || !part(domain) {
         return None;
     }
     let lower = text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());

@@ -3,6 +3,7 @@
 //! A digest is written `md5:<32 hex digits>` or `sha256:<64 hex digits>`, in files and in stored profiles alike. Everything else
 //! is plain text.
 
+use crate::limits;
 use std::{borrow::Cow, fmt};
 
 use md5::Md5;
@@ -13,9 +14,6 @@ use crate::{
     id::{InvalidId, has_control},
     push::SendForm,
 };
-
-/// Longest ID, in bytes.
-const MAX_LENGTH: usize = 1024;
 
 /// An ID's value, as kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl<'a> IdValue<'a> {
         if let Some(digits) = text.strip_prefix("sha256:") {
             return digest(digits, 64).map(Self::Sha256);
         }
-        let valid = (1..=MAX_LENGTH).contains(&text.len()) && !has_control(text);
+        let valid = (1..=limits::ID).contains(&text.len()) && !has_control(text);
         valid.then_some(Self::Plain(text))
     }
 

@@ -1,5 +1,6 @@
 //! The ID types of a workspace.
 
+use crate::limits;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,13 +8,6 @@ use utoipa::ToSchema;
 
 use super::{Normaliser, Region};
 use crate::{fault::Fault, id::IdTypeCode};
-
-/// Most ID types that a workspace may have.
-pub const MAX_TYPES: usize = 50;
-/// Most ID types that may take part in ID mapping.
-pub const MAX_MAPPED: usize = 5;
-/// Longest display name, in characters.
-const MAX_DISPLAY_NAME: usize = 100;
 
 /// A kind of ID that users are known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -80,12 +74,18 @@ pub fn presets() -> Vec<IdType> {
 /// Checks a workspace's list of ID types as a whole.
 pub fn check(types: &[IdType]) -> Vec<Fault> {
     let mut faults = Vec::new();
-    if types.len() > MAX_TYPES {
-        faults.push(Fault::new("", format!("{} ID types; at most {MAX_TYPES} are allowed", types.len())));
+    if types.len() > limits::ID_TYPES {
+        faults.push(Fault::new(
+            "",
+            format!("{} ID types; at most {id_types} are allowed", types.len(), id_types = limits::ID_TYPES),
+        ));
     }
     let mapped = types.iter().filter(|id_type| id_type.in_mapping).count();
-    if mapped > MAX_MAPPED {
-        let detail = format!("{mapped} ID types have `in_mapping`; at most {MAX_MAPPED} may");
+    if mapped > limits::MAPPED_ID_TYPES {
+        let detail = format!(
+            "{mapped} ID types have `in_mapping`; at most {mapped_id_types} may",
+            mapped_id_types = limits::MAPPED_ID_TYPES
+        );
         faults.push(Fault::new("", detail).hint("leave it to the types that users are looked up by"));
     }
     let (mut codes, mut priorities) = (HashMap::new(), HashMap::new());
@@ -102,8 +102,8 @@ pub fn check(types: &[IdType]) -> Vec<Fault> {
             );
         }
         let name = id_type.display_name.trim().chars().count();
-        if !(1..=MAX_DISPLAY_NAME).contains(&name) {
-            let detail = format!("must be 1 to {MAX_DISPLAY_NAME} characters");
+        if !(1..=limits::NAME).contains(&name) {
+            let detail = format!("must be 1 to {name} characters", name = limits::NAME);
             faults.push(Fault::new(format!("[{index}].display_name"), detail));
         }
         if id_type.region.is_some() && id_type.normaliser != Normaliser::Phone {

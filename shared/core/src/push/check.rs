@@ -1,19 +1,13 @@
 //! What a push must fulfil before it is saved.
 
+use crate::limits;
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
 use crate::fault::{Fault, nearest};
 use crate::id::{IdTypeCode, Name};
-use crate::template::{Heading, MAX_FAULTS, Program, Skeleton, Value, parse_value};
+use crate::template::{Heading, Program, Skeleton, Value, parse_value};
 use crate::webhook::{Parameter, ParameterType, Webhook, check_name};
-
-/// Most variables of one push.
-pub const MAX_VARIABLES: usize = 100;
-/// Longest name of a tag, in bytes.
-pub const MAX_TAG_NAME: usize = 256;
-/// Longest default of a variable, in bytes.
-pub const MAX_DEFAULT: usize = 4096;
 
 impl Push {
     /// All faults of a push through `webhook`, each under its field's path.
@@ -76,8 +70,11 @@ impl PushContent {
     }
 
     fn check_variables(&self, faults: &mut Vec<Fault>) {
-        if self.variables.len() > MAX_VARIABLES {
-            faults.push(Fault::new("variables", format!("a push has at most {MAX_VARIABLES} variables")));
+        if self.variables.len() > limits::VARIABLES {
+            faults.push(Fault::new(
+                "variables",
+                format!("a push has at most {variables} variables", variables = limits::VARIABLES),
+            ));
             return;
         }
         let mut seen = HashSet::new();
@@ -103,7 +100,7 @@ impl PushContent {
         let mut used = BTreeSet::new();
         let mut values = Vec::with_capacity(parameters.len());
         for parameter in parameters {
-            if faults.len() >= MAX_FAULTS {
+            if faults.len() >= limits::FAULTS {
                 return Err(faults);
             }
             let field = format!("values.{}", parameter.name);
@@ -137,7 +134,7 @@ impl PushContent {
         let known = || parameters.iter().map(|parameter| parameter.name.as_str());
         let unknown =
             self.values.keys().map(Name::as_str).filter(|name| !known().any(|known| known == *name));
-        for name in unknown.take(MAX_FAULTS) {
+        for name in unknown.take(limits::FAULTS) {
             let fault =
                 Fault::new(format!("values.{name}"), format!("the webhook has no parameter `{name}`"));
             faults.push(match nearest(name, known()) {
@@ -151,17 +148,22 @@ impl PushContent {
 fn check_variable(variable: &Variable) -> Vec<Fault> {
     let mut faults = Vec::new();
     let VariableSource::Tag(tag) = &variable.source;
-    if tag.is_empty() || tag.len() > MAX_TAG_NAME || tag.chars().any(char::is_control) {
-        let detail = format!("the name of a tag has 1 to {MAX_TAG_NAME} bytes and no control characters");
+    if tag.is_empty() || tag.len() > limits::TAG_NAME || tag.chars().any(char::is_control) {
+        let detail = format!(
+            "the name of a tag has 1 to {tag_name} bytes and no control characters",
+            tag_name = limits::TAG_NAME
+        );
         faults.push(Fault::new("source.tag", detail));
     }
     if let WhenEmpty::Default(text) = &variable.when_empty {
         if text.is_empty() {
             faults.push(Fault::new("when_empty.default", "a default is not empty").hint("choose `blank`"));
         }
-        if text.len() > MAX_DEFAULT {
-            faults
-                .push(Fault::new("when_empty.default", format!("a default has at most {MAX_DEFAULT} bytes")));
+        if text.len() > limits::DEFAULT {
+            faults.push(Fault::new(
+                "when_empty.default",
+                format!("a default has at most {default} bytes", default = limits::DEFAULT),
+            ));
         }
     }
     faults

@@ -7,13 +7,12 @@ use super::skeleton::Skeleton;
 use super::text::LINE;
 use super::value::{Piece, Value, first_variable};
 use crate::fault::Fault;
+use crate::limits;
 use crate::push::{PushContent, Variable, VariableSource, WhenEmpty};
-use crate::webhook::{Content, MAX_BODY, MAX_HEADER_VALUE, MAX_URL, Method, Parameter, ParameterType};
+use crate::webhook::{Content, Method, Parameter, ParameterType};
 
 /// What ends a line.
 pub(super) const BREAKS: [char; 2] = ['\n', '\r'];
-/// Most slots of a program: a bound on memory and time, far above what a message needs.
-const MAX_SLOTS: usize = 4096;
 
 /// What the standard list body says of the run that it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,12 +134,12 @@ impl Program {
             slots: 0,
             faults: Vec::new(),
         };
-        let url = compiler.part(&skeleton.address.template.nodes, MAX_URL);
+        let url = compiler.part(&skeleton.address.template.nodes, limits::URL);
         let mut constant_headers = Vec::new();
         let mut header_names = Vec::new();
         let mut headers = Vec::new();
         for (name, template) in &skeleton.headers {
-            let part = compiler.part(&template.nodes, MAX_HEADER_VALUE);
+            let part = compiler.part(&template.nodes, limits::HEADER_VALUE);
             if part.steps.is_empty() {
                 constant_headers.push((name.clone(), part.tail.into()));
             } else {
@@ -149,8 +148,8 @@ impl Program {
             }
         }
         let mut halves = skeleton.body.nodes.split(|node| *node == Node::Items);
-        let body = compiler.part(halves.next().unwrap_or_default(), MAX_BODY);
-        let rest = compiler.part(halves.next().unwrap_or_default(), MAX_BODY);
+        let body = compiler.part(halves.next().unwrap_or_default(), limits::BODY);
+        let rest = compiler.part(halves.next().unwrap_or_default(), limits::BODY);
         compiler.shared = false;
         let keys = skeleton.address.template.keys.iter().chain(&skeleton.body.keys);
         let keys = keys.filter_map(|keys| compiler.keys(keys)).collect();
@@ -158,7 +157,7 @@ impl Program {
             let keys = item.template.keys.iter().filter_map(|keys| compiler.keys(keys)).collect();
             let lines = item.separator == "\n";
             compiler.line = lines;
-            let template = compiler.part(&item.template.nodes, MAX_BODY);
+            let template = compiler.part(&item.template.nodes, limits::BODY);
             Items { item: template, keys, separator: item.separator, lines, rest }
         });
         if !compiler.faults.is_empty() {
@@ -284,10 +283,10 @@ impl Compiler<'_> {
                 ));
                 break;
             }
-            if builder.steps.len() + self.slots > MAX_SLOTS {
+            if builder.steps.len() + self.slots > limits::SLOTS {
                 self.fault(Fault::new(
                     "values",
-                    format!("the request would have more than {MAX_SLOTS} slots"),
+                    format!("the request would have more than {slots} slots", slots = limits::SLOTS),
                 ));
                 break;
             }
@@ -387,7 +386,7 @@ impl Compiler<'_> {
     }
 
     fn keys(&mut self, keys: &Keys) -> Option<Vec<Part>> {
-        let parts: Vec<Part> = keys.iter().map(|key| self.part(key, MAX_BODY)).collect();
+        let parts: Vec<Part> = keys.iter().map(|key| self.part(key, limits::BODY)).collect();
         let mut constant: Vec<&str> =
             parts.iter().filter(|part| part.steps.is_empty()).map(|part| &*part.tail).collect();
         let all = constant.len() == parts.len();

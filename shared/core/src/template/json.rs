@@ -3,15 +3,13 @@
 //! The text is read as RFC 8259 has it, so that what goes out is JSON before any value stands in it. Escapes inside
 //! strings stay as they were written; `\u007b` is therefore a literal brace too.
 
+use crate::limits;
 use std::collections::HashSet;
 use std::ops::Range;
 
 use super::escape::Escape;
 use super::parse::{Node, Piece, Reference, Scope, Source, Template};
 use crate::fault::Fault;
-
-/// Deepest nesting of arrays and objects.
-const MAX_DEPTH: usize = 64;
 
 /// Parses the template of a JSON body.
 pub(super) fn parse(text: &str, scope: Scope<'_>) -> Result<Template, Vec<Fault>> {
@@ -47,9 +45,10 @@ impl<'t> Scanner<'t> {
 
     fn value(&mut self, depth: usize) -> Result<(), Broken> {
         match self.peek() {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => {
-                self.broken(self.at, format!("nested deeper than {MAX_DEPTH} levels"))
-            }
+            Some(b'{' | b'[') if depth == limits::JSON_DEPTH => self.broken(
+                self.at,
+                format!("nested deeper than {json_depth} levels", json_depth = limits::JSON_DEPTH),
+            ),
             Some(b'{') if self.stray_placeholder() => Ok(()),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),

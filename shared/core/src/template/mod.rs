@@ -57,5 +57,5 @@ pub use skeleton::Skeleton;
 pub const BUILT_IN: [&str; 5] = ["id", "id_type", "delivery_id", "items", "receipt"];
 
 pub(crate) use address::origin;
-pub(crate) use parse::MAX_FAULTS;
-pub(crate) use value::{MAX_FETCHED, Value, check as check_value, parse as parse_value};
+
+pub(crate) use value::{Value, check as check_value, parse as parse_value};

@@ -1,5 +1,6 @@
 //! What the templates of all formats share: braces, names, and faults with a place.
 
+use crate::limits;
 use std::ops::Range;
 
 use memchr::memchr2;
@@ -8,9 +9,6 @@ use super::escape::Escape;
 use crate::fault::{Fault, nearest};
 use crate::id::Name;
 use crate::webhook::{Parameter, ParameterType};
-
-/// Most faults that one template or value reports; a text that is no template at all would have thousands.
-pub(crate) const MAX_FAULTS: usize = 50;
 
 /// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,7 +138,7 @@ impl<'t> Source<'t> {
     }
 
     fn add(&mut self, fault: Fault, at: usize) {
-        if self.faults.len() < MAX_FAULTS {
+        if self.faults.len() < limits::FAULTS {
             self.faults.push(fault.at(self.text, at));
         }
     }
@@ -246,7 +244,7 @@ impl<'t> Source<'t> {
     }
 
     fn unknown(&mut self, brace: usize, name: &str) {
-        if self.faults.len() >= MAX_FAULTS {
+        if self.faults.len() >= limits::FAULTS {
             return;
         }
         if name.parse::<Name>().is_err() {

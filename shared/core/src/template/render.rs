@@ -4,8 +4,8 @@ use super::address::is_dot_segment;
 use super::compile::{Action, BREAKS, OnEmpty, Part, Program, Slot};
 use super::parse::Guard;
 use super::text::LINE;
+use crate::limits;
 use crate::outcome::Reason;
-use crate::webhook::{MAX_BODY, MAX_HEADER_VALUE, MAX_URL};
 
 /// What one user's request is rendered from; everything is borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -131,18 +131,18 @@ impl Program {
     /// Puts out what is no item.
     fn put_shared(&self, values: &Values<'_>, rendered: &mut Rendered) -> Result<(), Unrendered> {
         rendered.url.clear();
-        self.put(&self.url, values, &mut rendered.url, ("URL", MAX_URL))?;
+        self.put(&self.url, values, &mut rendered.url, ("URL", limits::URL))?;
         rendered.headers.resize_with(self.headers.len(), String::new);
         for (part, header) in self.headers.iter().zip(&mut rendered.headers) {
             header.clear();
-            self.put(part, values, header, ("header", MAX_HEADER_VALUE))?;
+            self.put(part, values, header, ("header", limits::HEADER_VALUE))?;
         }
         rendered.body.clear();
-        self.put(&self.body, values, &mut rendered.body, ("body", MAX_BODY))?;
+        self.put(&self.body, values, &mut rendered.body, ("body", limits::BODY))?;
         if let Some(items) = &self.items {
             rendered.items = 0;
             rendered.rest.clear();
-            self.put(&items.rest, values, &mut rendered.rest, ("body", MAX_BODY))?;
+            self.put(&items.rest, values, &mut rendered.rest, ("body", limits::BODY))?;
         }
         self.keys.iter().try_for_each(|keys| self.check_keys(keys, values))
     }
@@ -150,7 +150,7 @@ impl Program {
     /// Appends the item of a user who has all that must not be empty.
     fn add_filled(&self, values: &Values<'_>, rendered: &mut Rendered) -> Result<Added, Unrendered> {
         let Some(items) = &self.items else { return Ok(Added::Full) };
-        let limit = MAX_BODY.saturating_sub(rendered.rest.len());
+        let limit = limits::BODY.saturating_sub(rendered.rest.len());
         if rendered.items > 0 {
             rendered.body.push_str(items.separator);
         }
@@ -159,7 +159,7 @@ impl Program {
             // Alone it may have room; where not, it is told then.
             Err(Unrendered::TooLarge { .. }) if rendered.items > 0 => return Ok(Added::Full),
             Err(Unrendered::TooLarge { part, .. }) => {
-                return Err(Unrendered::TooLarge { part, limit: MAX_BODY });
+                return Err(Unrendered::TooLarge { part, limit: limits::BODY });
             }
             put => put?,
         }
@@ -230,7 +230,7 @@ impl Program {
     fn check_keys(&self, keys: &[Part], values: &Values<'_>) -> Result<(), Unrendered> {
         let mut texts = vec![String::new(); keys.len()];
         for (key, text) in keys.iter().zip(&mut texts) {
-            self.put(key, values, text, ("body", MAX_BODY))?;
+            self.put(key, values, text, ("body", limits::BODY))?;
         }
         texts.sort_unstable();
         if texts.windows(2).any(|pair| pair[0] == pair[1]) {

@@ -1,9 +1,10 @@
 //! A webhook's content, parsed: what is known before any push gives it values.
 
 use super::address::{self, Address};
-use super::parse::{MAX_FAULTS, Scope, Template};
+use super::parse::{Scope, Template};
 use super::{json, list, pairs, text};
 use crate::fault::Fault;
+use crate::limits;
 use crate::webhook::{Body, Content, Method, Parameter};
 
 /// A parsed content; [`Program::compile`](super::Program::compile) fills in a push's values.
@@ -43,7 +44,7 @@ impl Skeleton {
         let address = keep(address::parse(&content.url, scope), "url", &mut faults);
         let mut headers = Vec::with_capacity(content.headers.len() + 1);
         for (index, header) in content.headers.iter().enumerate() {
-            if faults.len() >= MAX_FAULTS {
+            if faults.len() >= limits::FAULTS {
                 return Err(faults);
             }
             let field = format!("headers[{index}].value");

@@ -1,21 +1,13 @@
 //! Values of a push: checked by the parameter's type, text values split at their `${variables}`.
 
+use crate::limits;
 use jiff::{Timestamp, civil};
 
-use super::{MAX_FAULTS, json};
+use super::json;
 use crate::fault::{Fault, nearest};
 use crate::id::Name;
 use crate::push::Variable;
 use crate::webhook::{Parameter, ParameterType};
-
-/// Longest value of a `character` parameter, in characters.
-const MAX_CHARACTER: usize = 200;
-/// Longest value of a `numeric` parameter, in characters.
-const MAX_NUMERIC: usize = 64;
-/// Longest value that is taken from a parameter source's interface, in bytes.
-pub(crate) const MAX_FETCHED: usize = 4096;
-/// Longest value of any parameter, in bytes.
-const MAX_TEXT: usize = 16 * 1024;
 
 /// A parsed value; empty where the parameter has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +41,8 @@ pub(super) enum Piece {
 
 /// Parses and checks the value of a parameter.
 pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -> Result<Value, Vec<Fault>> {
-    if text.len() > MAX_TEXT {
-        return Err(vec![Fault::new("", format!("a value has at most {MAX_TEXT} bytes"))]);
+    if text.len() > limits::TEXT {
+        return Err(vec![Fault::new("", format!("a value has at most {text} bytes", text = limits::TEXT))]);
     }
     if parameter.kind == ParameterType::Call {
         // It comes from elsewhere, and is nothing but text.
@@ -70,7 +62,7 @@ pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -
 fn split(text: &str, kind: ParameterType, variables: &[Variable], faults: &mut Vec<Fault>) -> Value {
     let mut value = Value::default();
     let mut at = 0;
-    while faults.len() < MAX_FAULTS
+    while faults.len() < limits::FAULTS
         && let Some(found) = text[at..].find("${")
     {
         let dollar = at + found;
@@ -133,9 +125,10 @@ fn unknown(name: &str, variables: &[Variable]) -> Fault {
 pub(crate) fn check(text: &str, kind: ParameterType) -> Option<Fault> {
     match kind {
         _ if text.is_empty() => None,
-        ParameterType::Character if text.chars().count() > MAX_CHARACTER => {
-            Some(Fault::new("", format!("a `character` value has at most {MAX_CHARACTER} characters")))
-        }
+        ParameterType::Character if text.chars().count() > limits::CHARACTER => Some(Fault::new(
+            "",
+            format!("a `character` value has at most {character} characters", character = limits::CHARACTER),
+        )),
         ParameterType::Character => {
             let (at, _) = text.char_indices().find(|(_, c)| c.is_control())?;
             let fault = Fault::new("", "a `character` value holds no control characters and no line breaks");
@@ -144,10 +137,16 @@ pub(crate) fn check(text: &str, kind: ParameterType) -> Option<Fault> {
         ParameterType::Text | ParameterType::Call => None,
         ParameterType::Numeric => {
             let hint = "write it as in JSON: `12`, `-0.5`, `1e3`";
-            let fits = text.len() <= MAX_NUMERIC && json::is_number(text);
+            let fits = text.len() <= limits::NUMERIC && json::is_number(text);
             (!fits).then(|| {
-                Fault::new("", format!("a number has at most {MAX_NUMERIC} characters and JSON's form"))
-                    .hint(hint)
+                Fault::new(
+                    "",
+                    format!(
+                        "a number has at most {numeric} characters and JSON's form",
+                        numeric = limits::NUMERIC
+                    ),
+                )
+                .hint(hint)
             })
         }
         ParameterType::Date => {

@@ -1,5 +1,6 @@
 //! How a webhook's requests say who calls.
 
+use crate::limits;
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -7,13 +8,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::{Content, Header, MAX_URL_TEMPLATE, Rules, check::check_origin, header::check_header};
+use super::{Content, Header, Rules, check::check_origin, header::check_header};
 use crate::fault::Fault;
-
-/// Longest user name of basic authentication, in bytes.
-const MAX_USERNAME: usize = 256;
-/// Longest client identifier, scope or audience of OAuth 2.0, in bytes.
-const MAX_CLIENT_TEXT: usize = 1024;
 
 /// How a request says who calls. Its secret is stored as KMS ciphertext, base64; encryption context: workspace, webhook, field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,10 +148,12 @@ fn basic(username: &str, password: &str) -> String {
 }
 
 fn check_username(username: &str) -> Option<Fault> {
-    let fits = (1..=MAX_USERNAME).contains(&username.len());
+    let fits = (1..=limits::USERNAME).contains(&username.len());
     let fits = fits && !username.contains(':') && !username.chars().any(char::is_control);
-    let detail =
-        format!("a user name has 1 to {MAX_USERNAME} bytes, no colon and no control characters (RFC 7617)");
+    let detail = format!(
+        "a user name has 1 to {username} bytes, no colon and no control characters (RFC 7617)",
+        username = limits::USERNAME
+    );
     (!fits).then(|| Fault::new("username", detail))
 }
 
@@ -185,10 +183,13 @@ impl TokenClient {
             .into_iter()
             .map(|fault| fault.within("token_url"))
             .collect();
-        let lengths = 1..=MAX_CLIENT_TEXT;
+        let lengths = 1..=limits::CLIENT_TEXT;
         let printable = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !lengths.contains(&self.client_id.len()) || !printable(&self.client_id) {
-            let detail = format!("a client identifier is 1 to {MAX_CLIENT_TEXT} visible ASCII characters");
+            let detail = format!(
+                "a client identifier is 1 to {client_text} visible ASCII characters",
+                client_text = limits::CLIENT_TEXT
+            );
             faults.push(Fault::new("client_id", detail));
         }
         let is_scope = |scope: &str| {
@@ -197,13 +198,17 @@ impl TokenClient {
         };
         if self.scope.as_deref().is_some_and(|scope| !is_scope(scope)) {
             let detail = format!(
-                "a scope is 1 to {MAX_CLIENT_TEXT} visible ASCII characters but `\"` and `\\`, with a space between two scopes (RFC 6749)"
+                "a scope is 1 to {client_text} visible ASCII characters but `\"` and `\\`, with a space between two scopes (RFC 6749)",
+                client_text = limits::CLIENT_TEXT
             );
             faults.push(Fault::new("scope", detail));
         }
         let is_audience = |text: &str| lengths.contains(&text.len()) && !text.chars().any(char::is_control);
         if self.audience.as_deref().is_some_and(|audience| !is_audience(audience)) {
-            let detail = format!("an audience has 1 to {MAX_CLIENT_TEXT} bytes and no control characters");
+            let detail = format!(
+                "an audience has 1 to {client_text} bytes and no control characters",
+                client_text = limits::CLIENT_TEXT
+            );
             faults.push(Fault::new("audience", detail));
         }
         faults
@@ -216,8 +221,11 @@ fn encoded(text: &str) -> String {
 }
 
 fn check_token_url(text: &str, rules: Rules<'_>) -> Vec<Fault> {
-    if text.len() > MAX_URL_TEMPLATE {
-        return vec![Fault::new("", format!("a URL has at most {MAX_URL_TEMPLATE} bytes"))];
+    if text.len() > limits::URL_TEMPLATE {
+        return vec![Fault::new(
+            "",
+            format!("a URL has at most {url_template} bytes", url_template = limits::URL_TEMPLATE),
+        )];
     }
     let known = |url: &Url| matches!(url.scheme(), "https" | "http");
     let Some(url) = Url::parse(text).ok().filter(known) else {
@@ -303,7 +311,7 @@ mod tests {
             assert_eq!(fields(TokenClient { token_url: url.to_owned(), ..client() }), ["token_url"], "{url}");
         }
         let of = |length: usize| "x".repeat(length);
-        for (length, count) in [(MAX_CLIENT_TEXT, 0), (MAX_CLIENT_TEXT + 1, 3)] {
+        for (length, count) in [(limits::CLIENT_TEXT, 0), (limits::CLIENT_TEXT + 1, 3)] {
             let (scope, audience) = (Some(of(length)), Some(of(length)));
             let client = TokenClient { client_id: of(length), scope, audience, ..client() };
             assert_eq!(fields(client).len(), count);

@@ -1,23 +1,14 @@
 //! What a webhook must fulfil before it is saved.
 
+use crate::limits;
 use std::collections::HashSet;
 
 use url::Host;
 
 use super::header::check_header;
-use super::{
-    Body, Content, Limits, MAX_BATCH_SIZE, MAX_BODY_TEMPLATE, MAX_DEADLINE, MAX_HEADERS, MAX_PARAMETERS,
-    MAX_URL_TEMPLATE, Method, ParameterType, Receipts, RetryPolicy, Webhook, port,
-};
+use super::{Body, Content, Limits, Method, ParameterType, Receipts, RetryPolicy, Webhook, port};
 use crate::fault::Fault;
 use crate::template::{BUILT_IN, Skeleton, origin};
-
-/// Longest name of a webhook or a push and of what marketers read, in characters.
-pub const MAX_NAME: usize = 100;
-/// Longest description, in characters.
-pub const MAX_DESCRIPTION: usize = 1000;
-/// Longest time that a failed request is tried again, in seconds.
-pub const MAX_GIVE_UP_AFTER: u64 = 30 * 24 * 60 * 60;
 
 /// Whether a host and port may be called; the error tells a person why not. Where the host is a name, only the name
 /// is judged: its addresses are, when it is dialled.
@@ -37,10 +28,13 @@ impl Webhook {
     pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         check_name("name", &self.name, &mut faults);
-        if self.description.chars().count() > MAX_DESCRIPTION {
+        if self.description.chars().count() > limits::DESCRIPTION {
             faults.push(Fault::new(
                 "description",
-                format!("a description has at most {MAX_DESCRIPTION} characters"),
+                format!(
+                    "a description has at most {description} characters",
+                    description = limits::DESCRIPTION
+                ),
             ));
         }
         faults.extend(self.content.check(rules).into_iter().map(|fault| fault.within("content")));
@@ -80,11 +74,14 @@ impl Limits {
 impl RetryPolicy {
     /// All faults of the policy.
     pub fn check(&self) -> Vec<Fault> {
-        let long = self.give_up_after_seconds > MAX_GIVE_UP_AFTER;
+        let long = self.give_up_after_seconds > limits::GIVE_UP_AFTER;
         let fault = || {
             Fault::new(
                 "give_up_after_seconds",
-                format!("at most {MAX_GIVE_UP_AFTER} seconds, which is 30 days"),
+                format!(
+                    "at most {give_up_after} seconds, which is 30 days",
+                    give_up_after = limits::GIVE_UP_AFTER
+                ),
             )
         };
         long.then(fault).into_iter().collect()
@@ -95,24 +92,27 @@ impl Content {
     /// All faults of a content, each under its field's path.
     pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if self.url.len() > MAX_URL_TEMPLATE {
-            faults.push(Fault::new("url", format!("a URL has at most {MAX_URL_TEMPLATE} bytes")));
+        if self.url.len() > limits::URL_TEMPLATE {
+            faults.push(Fault::new(
+                "url",
+                format!("a URL has at most {url_template} bytes", url_template = limits::URL_TEMPLATE),
+            ));
         }
         faults.extend(check_origin(&self.url, rules).into_iter().map(|fault| fault.within("url")));
         self.check_headers(&mut faults);
         self.check_parameters(&mut faults);
         self.check_body(&mut faults);
         let deadline = u64::from(self.deadline_seconds);
-        if !(1..=MAX_DEADLINE.as_secs()).contains(&deadline) {
-            let detail = format!("a deadline is 1 to {} seconds", MAX_DEADLINE.as_secs());
+        if !(1..=limits::DEADLINE.as_secs()).contains(&deadline) {
+            let detail = format!("a deadline is 1 to {} seconds", limits::DEADLINE.as_secs());
             faults.push(Fault::new("deadline_seconds", detail));
         }
         // Time to parse is bounded by these, and by nothing else.
-        let bounded = self.url.len() <= MAX_URL_TEMPLATE
-            && self.body.template().len() <= MAX_BODY_TEMPLATE
-            && self.body.item().is_none_or(|item| item.len() <= MAX_BODY_TEMPLATE)
-            && self.headers.len() <= MAX_HEADERS
-            && self.parameters.len() <= MAX_PARAMETERS;
+        let bounded = self.url.len() <= limits::URL_TEMPLATE
+            && self.body.template().len() <= limits::BODY_TEMPLATE
+            && self.body.item().is_none_or(|item| item.len() <= limits::BODY_TEMPLATE)
+            && self.headers.len() <= limits::HEADERS
+            && self.parameters.len() <= limits::PARAMETERS;
         if bounded {
             faults.extend(Skeleton::parse(self).err().unwrap_or_default());
         }
@@ -122,8 +122,11 @@ impl Content {
     fn check_body(&self, faults: &mut Vec<Fault>) {
         let templates = [("body.template", Some(self.body.template())), ("body.item", self.body.item())];
         for (field, template) in templates {
-            if template.is_some_and(|template| template.len() > MAX_BODY_TEMPLATE) {
-                let detail = format!("a body's template has at most {MAX_BODY_TEMPLATE} bytes");
+            if template.is_some_and(|template| template.len() > limits::BODY_TEMPLATE) {
+                let detail = format!(
+                    "a body's template has at most {body_template} bytes",
+                    body_template = limits::BODY_TEMPLATE
+                );
                 faults.push(Fault::new(field, detail));
             }
         }
@@ -132,8 +135,11 @@ impl Content {
             faults.push(Fault::new("body", detail).hint("choose the body `none`, or the method `POST`"));
         }
         let size = self.batch_size();
-        if !(1..=MAX_BATCH_SIZE).contains(&size) {
-            faults.push(Fault::new("batch_size", format!("a request holds 1 to {MAX_BATCH_SIZE} users")));
+        if !(1..=limits::BATCH).contains(&size) {
+            faults.push(Fault::new(
+                "batch_size",
+                format!("a request holds 1 to {batch} users", batch = limits::BATCH),
+            ));
         } else if size > 1 && !self.body.has_items() {
             let fault = Fault::new("batch_size", "a body without items holds one user");
             faults.push(fault.hint("give a JSON or text body an `item`, or choose the body `list`"));
@@ -149,8 +155,11 @@ impl Content {
     }
 
     fn check_headers(&self, faults: &mut Vec<Fault>) {
-        if self.headers.len() > MAX_HEADERS {
-            faults.push(Fault::new("headers", format!("a webhook has at most {MAX_HEADERS} headers")));
+        if self.headers.len() > limits::HEADERS {
+            faults.push(Fault::new(
+                "headers",
+                format!("a webhook has at most {headers} headers", headers = limits::HEADERS),
+            ));
         }
         let mut seen = HashSet::new();
         for (index, header) in self.headers.iter().enumerate() {
@@ -163,9 +172,11 @@ impl Content {
     }
 
     fn check_parameters(&self, faults: &mut Vec<Fault>) {
-        if self.parameters.len() > MAX_PARAMETERS {
-            faults
-                .push(Fault::new("parameters", format!("a webhook has at most {MAX_PARAMETERS} parameters")));
+        if self.parameters.len() > limits::PARAMETERS {
+            faults.push(Fault::new(
+                "parameters",
+                format!("a webhook has at most {parameters} parameters", parameters = limits::PARAMETERS),
+            ));
         }
         let mut seen = HashSet::new();
         for (index, parameter) in self.parameters.iter().enumerate() {
@@ -189,8 +200,8 @@ impl Content {
                     faults.push(Fault::new(format!("{field}.source"), detail));
                 }
             }
-            if parameter.display_name.chars().count() > MAX_NAME {
-                let detail = format!("a display name has at most {MAX_NAME} characters");
+            if parameter.display_name.chars().count() > limits::NAME {
+                let detail = format!("a display name has at most {name} characters", name = limits::NAME);
                 faults.push(Fault::new(format!("{field}.display_name"), detail));
             }
         }
@@ -216,11 +227,14 @@ pub(super) fn check_origin(url: &str, rules: Rules<'_>) -> Vec<Fault> {
 
 /// Checks the name that people give to a webhook or a push.
 pub(crate) fn check_name(field: &str, name: &str, faults: &mut Vec<Fault>) {
-    let fits = (1..=MAX_NAME).contains(&name.chars().count()) && !name.trim().is_empty();
+    let fits = (1..=limits::NAME).contains(&name.chars().count()) && !name.trim().is_empty();
     if !fits || name.chars().any(char::is_control) {
         faults.push(Fault::new(
             field,
-            format!("a name has 1 to {MAX_NAME} characters, no control characters, and is not blank"),
+            format!(
+                "a name has 1 to {name} characters, no control characters, and is not blank",
+                name = limits::NAME
+            ),
         ));
     }
 }

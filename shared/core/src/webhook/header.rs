@@ -1,10 +1,8 @@
 //! Which headers a webhook may set.
 
-use super::{Body, Header, MAX_HEADER_TEMPLATE};
+use super::{Body, Header};
 use crate::fault::Fault;
-
-/// Longest name of a header, in bytes.
-const MAX_NAME: usize = 100;
+use crate::limits;
 
 /// Headers that the connection, the signature or the delivery itself decides, in lower case.
 const RESERVED: [&str; 15] = [
@@ -32,9 +30,11 @@ const RESERVED_PREFIXES: [&str; 3] = ["fanhook-", "proxy-", "webhook-"];
 pub(crate) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
     let mut faults = Vec::new();
     let name = header.name.to_ascii_lowercase();
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token) {
-        let detail =
-            format!("a header's name has 1 to {MAX_NAME} letters, digits and `-` (RFC 9110, a token)");
+    if name.is_empty() || name.len() > limits::HEADER_NAME || !name.bytes().all(is_token) {
+        let detail = format!(
+            "a header's name has 1 to {header_name} letters, digits and `-` (RFC 9110, a token)",
+            header_name = limits::HEADER_NAME
+        );
         faults.push(Fault::new("name", detail));
     } else if RESERVED.contains(&name.as_str())
         || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -42,8 +42,14 @@ pub(crate) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
         let detail = format!("`{}` is set by Fanhook itself and cannot be overridden", header.name);
         faults.push(Fault::new("name", detail).hint("remove this header"));
     }
-    if header.value.len() > MAX_HEADER_TEMPLATE {
-        faults.push(Fault::new("value", format!("a header's value has at most {MAX_HEADER_TEMPLATE} bytes")));
+    if header.value.len() > limits::HEADER_TEMPLATE {
+        faults.push(Fault::new(
+            "value",
+            format!(
+                "a header's value has at most {header_template} bytes",
+                header_template = limits::HEADER_TEMPLATE
+            ),
+        ));
     }
     if name == "content-type" {
         faults.extend(check_content_type(&header.value, body));

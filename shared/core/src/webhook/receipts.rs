@@ -1,5 +1,6 @@
 //! Receipt settings: what the receiver may report later about single users, and until when.
 
+use crate::limits;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
@@ -10,10 +11,6 @@ use crate::fault::Fault;
 
 /// Shortest and longest recovery period, in seconds: an hour to 30 days.
 pub const RECOVERY_PERIOD: RangeInclusive<u32> = 60 * 60..=30 * 24 * 60 * 60;
-/// Most pairs of status code and status value.
-pub const MAX_STATUSES: usize = 50;
-/// Longest status code or status value, in characters.
-pub const MAX_STATUS: usize = 64;
 
 /// What a receiver may report later about single users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -48,17 +45,22 @@ impl Receipts {
             let detail = format!("a recovery period is {least} to {most} seconds: an hour to 30 days");
             faults.push(Fault::new("recovery_period_seconds", detail));
         }
-        if !(1..=MAX_STATUSES).contains(&self.statuses.len()) {
-            let fault = Fault::new("statuses", format!("receipts have 1 to {MAX_STATUSES} status codes"));
+        if !(1..=limits::STATUSES).contains(&self.statuses.len()) {
+            let fault = Fault::new(
+                "statuses",
+                format!("receipts have 1 to {statuses} status codes", statuses = limits::STATUSES),
+            );
             faults.push(fault.hint("leave `receipts` out where there are none"));
         }
         let mut codes = HashSet::new();
-        for (index, ReceiptStatus { code, value }) in self.statuses.iter().take(MAX_STATUSES).enumerate() {
+        for (index, ReceiptStatus { code, value }) in self.statuses.iter().take(limits::STATUSES).enumerate()
+        {
             for (field, text) in [("code", code), ("value", value)] {
-                let fits = (1..=MAX_STATUS).contains(&text.chars().count()) && text.trim() == text;
+                let fits = (1..=limits::STATUS).contains(&text.chars().count()) && text.trim() == text;
                 if !fits || text.chars().any(char::is_control) {
                     let detail = format!(
-                        "has 1 to {MAX_STATUS} characters, no control characters, and no spaces around it"
+                        "has 1 to {status} characters, no control characters, and no spaces around it",
+                        status = limits::STATUS
                     );
                     faults.push(Fault::new(format!("statuses[{index}].{field}"), detail));
                 }

@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{signature::Algorithm, time::Millis};
 
-/// Longest time that a secret which was replaced stays valid, and how long it does unless set.
-pub const MAX_OVERLAP: Duration = Duration::from_hours(24);
-
 /// How a request is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -86,6 +83,7 @@ impl Signing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -104,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_replaced_stays_valid_for_a_while_and_a_third_one_ends_the_first() {
-        let first = Signing::None {}.rotated(secret("a"), MAX_OVERLAP, NOW);
+        let first = Signing::None {}.rotated(secret("a"), limits::OVERLAP, NOW);
         assert_eq!(told(&first), ("a", None));
-        let second = first.rotated(secret("b"), MAX_OVERLAP, NOW);
-        assert_eq!(told(&second), ("b", Some(("a", MAX_OVERLAP))));
+        let second = first.rotated(secret("b"), limits::OVERLAP, NOW);
+        assert_eq!(told(&second), ("b", Some(("a", limits::OVERLAP))));
         let third = second.rotated(secret("c"), Duration::from_mins(1), NOW);
         assert_eq!(told(&third), ("c", Some(("b", Duration::from_mins(1)))));
         assert_eq!(told(&third.rotated(secret("d"), Duration::ZERO, NOW)), ("d", None));
@@ -117,7 +115,7 @@ mod tests {
     fn an_overlap_can_be_ended_early_and_never_made_longer() {
         let hour = Duration::from_hours(1);
         let signing = Signing::None {}.rotated(secret("a"), hour, NOW).rotated(secret("b"), hour, NOW);
-        assert_eq!(told(&signing.shortened(MAX_OVERLAP, NOW)), ("b", Some(("a", hour))));
+        assert_eq!(told(&signing.shortened(limits::OVERLAP, NOW)), ("b", Some(("a", hour))));
         let minute = Duration::from_mins(1);
         assert_eq!(told(&signing.shortened(minute, NOW)), ("b", Some(("a", minute))));
         assert_eq!(told(&signing.shortened(Duration::ZERO, NOW)), ("b", None));

@@ -1,5 +1,6 @@
 //! The success rule: what a 2xx answer says of the users whom its request was for.
 
+use crate::limits;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,13 +8,6 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::fault::Fault;
-
-/// Most values of a rule, those of all meanings together.
-pub const MAX_VALUES: usize = 100;
-/// Longest value that is a text, in bytes.
-pub const MAX_VALUE: usize = 256;
-/// Longest JSON pointer, in bytes.
-pub const MAX_POINTER: usize = 1024;
 
 /// What a 2xx answer must say to mean success.
 ///
@@ -139,16 +133,22 @@ impl SuccessRule {
         });
         let mut seen: Vec<&Value> = Vec::new();
         for (field, value) in values {
-            if seen.len() == MAX_VALUES {
-                faults.push(Fault::new(field, format!("a rule has at most {MAX_VALUES} values")));
+            if seen.len() == limits::RULE_VALUES {
+                faults.push(Fault::new(
+                    field,
+                    format!("a rule has at most {rule_values} values", rule_values = limits::RULE_VALUES),
+                ));
                 break;
             }
             match value {
                 Value::Array(_) | Value::Object(_) => {
                     faults.push(Fault::new(field, "a value is a text, a number, `true`, `false` or `null`"));
                 }
-                Value::String(text) if text.len() > MAX_VALUE => {
-                    faults.push(Fault::new(field, format!("a text has at most {MAX_VALUE} bytes")));
+                Value::String(text) if text.len() > limits::RULE_VALUE => {
+                    faults.push(Fault::new(
+                        field,
+                        format!("a text has at most {rule_value} bytes", rule_value = limits::RULE_VALUE),
+                    ));
                 }
                 _ if seen.iter().any(|known| same(known, value)) => {
                     faults.push(Fault::new(field, "this value is listed already"));
@@ -194,8 +194,11 @@ fn id(value: &Value) -> Option<String> {
 }
 
 fn check_pointer(field: &str, pointer: &str, faults: &mut Vec<Fault>) {
-    if pointer.len() > MAX_POINTER {
-        faults.push(Fault::new(field, format!("a JSON pointer has at most {MAX_POINTER} bytes")));
+    if pointer.len() > limits::POINTER {
+        faults.push(Fault::new(
+            field,
+            format!("a JSON pointer has at most {pointer} bytes", pointer = limits::POINTER),
+        ));
     } else if !pointer.is_empty() && !pointer.starts_with('/') {
         let fault = Fault::new(field, "a JSON pointer is empty or begins with `/` (RFC 6901)").at(pointer, 0);
         faults.push(fault.hint(format!("did you mean `/{pointer}`?")));

@@ -1,9 +1,9 @@
 //! Bodies for several users: the standard list, and a root with items.
 
+use crate::limits;
 use proptest::prelude::*;
 
 use super::*;
-use crate::webhook::MAX_BODY;
 
 fn batch(body: Body, size: u32) -> Content {
     Content { batch_size: Some(size), ..content(body) }
@@ -213,17 +213,17 @@ fn a_user_without_an_item_leaves_nothing_in_the_body() {
 fn a_body_is_filled_to_its_limit_and_an_item_that_is_larger_alone_is_too_large() {
     let program = compile(&json_items(r#"{"i":"{items}","e":0}"#, r#""{a}""#), &variables()).unwrap();
     // `{"i":[` and `],"e":0}` and the quotes of the one item.
-    let alone = MAX_BODY - 6 - 8 - 2;
+    let alone = limits::BODY - 6 - 8 - 2;
     let long = "x".repeat(alone + 1);
     let (whole, added) = body(&program, &[("1", &long[..alone], "")]);
-    assert_eq!((whole.len(), added), (MAX_BODY, vec![Ok(Added::Added)]));
+    assert_eq!((whole.len(), added), (limits::BODY, vec![Ok(Added::Added)]));
     let (_, added) = body(&program, &[("1", &long, ""), ("2", "fits", "")]);
-    let too_large = Unrendered::TooLarge { part: "body", limit: MAX_BODY };
+    let too_large = Unrendered::TooLarge { part: "body", limit: limits::BODY };
     assert_eq!(added, [Err(too_large.clone()), Ok(Added::Added)]);
     // A second item takes a comma and two quotes.
     let rest = alone - 1000 - 3;
     let (whole, added) = body(&program, &[("1", &long[..1000], ""), ("2", &long[..rest], "")]);
-    assert_eq!((whole.len(), added), (MAX_BODY, vec![Ok(Added::Added); 2]));
+    assert_eq!((whole.len(), added), (limits::BODY, vec![Ok(Added::Added); 2]));
     let (short, added) =
         body(&program, &[("1", &long[..1000], ""), ("2", &long[..=rest], ""), ("3", "z", "")]);
     assert_eq!(added, [Ok(Added::Added), Ok(Added::Full), Ok(Added::Added)]);
@@ -314,7 +314,7 @@ proptest! {
                 }
             }
             program.end(&mut rendered);
-            prop_assert!(at > begun && rendered.body.len() <= MAX_BODY);
+            prop_assert!(at > begun && rendered.body.len() <= limits::BODY);
             let items: Vec<Vec<String>> = serde_json::from_str(&rendered.body).unwrap();
             prop_assert_eq!(items[0].iter().map(String::len).collect::<Vec<_>>(), &lengths[begun..at]);
             sizes.push(at - begun);

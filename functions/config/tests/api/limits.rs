@@ -1,0 +1,335 @@
+//! Each limit, tried at the limit and one above.
+
+use fanhook_core::limits;
+use serde_json::{Value, json};
+
+use crate::world::{World, push, webhook};
+
+/// A request with so many, or so large a one, of what is limited.
+type Request = Box<dyn Fn(usize) -> (&'static str, String, Value)>;
+
+/// A limit, the field that is told above it, and a request.
+struct Limit {
+    most: usize,
+    field: &'static str,
+    request: Request,
+}
+
+fn limit(
+    most: usize,
+    field: &'static str,
+    request: impl Fn(usize) -> (&'static str, String, Value) + 'static,
+) -> Limit {
+    Limit { most, field, request: Box::new(request) }
+}
+
+/// A webhook of its own name with one change.
+fn changed(change: impl Fn(usize, &mut Value) + 'static) -> impl Fn(usize) -> (&'static str, String, Value) {
+    move |n| {
+        let mut input = webhook(&format!("Limit {}", uuid()));
+        change(n, &mut input);
+        ("POST", "/webhooks".to_owned(), input)
+    }
+}
+
+/// A text that no other call gives.
+fn uuid() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(0))
+}
+
+fn x(n: usize) -> String {
+    "x".repeat(n)
+}
+
+fn webhooks() -> Vec<Limit> {
+    vec![
+        limit(
+            limits::NAME,
+            "name",
+            changed(|n, input| input["name"] = json!(format!("{}{}", x(n - 16), uuid()))),
+        ),
+        limit(limits::DESCRIPTION, "description", changed(|n, input| input["description"] = json!(x(n)))),
+        limit(
+            limits::PARAMETERS,
+            "content.parameters",
+            changed(|n, input| {
+                let more = (0..n).map(|n| json!({"name": format!("p{n}"), "type": "character"}));
+                input["content"]["parameters"] = more.collect();
+                input["content"]["body"] = json!({"kind": "json", "template": "{}"});
+            }),
+        ),
+        limit(
+            limits::NAME,
+            "content.parameters[0].display_name",
+            changed(|n, input| {
+                input["content"]["parameters"][0]["display_name"] = json!(x(n));
+            }),
+        ),
+        limit(
+            limits::URL_TEMPLATE,
+            "content.url",
+            changed(|n, input| {
+                let start = "https://crm.example.com/";
+                input["content"]["url"] = json!(format!("{start}{}", x(n - start.len())));
+            }),
+        ),
+        limit(
+            limits::HEADERS,
+            "content.headers",
+            changed(|n, input| {
+                input["content"]["headers"] =
+                    (0..n).map(|n| json!({"name": format!("x-{n}"), "value": "v"})).collect();
+            }),
+        ),
+        limit(
+            limits::HEADER_NAME,
+            "content.headers[0].name",
+            changed(|n, input| {
+                input["content"]["headers"] = json!([{"name": x(n), "value": "v"}]);
+            }),
+        ),
+        limit(
+            limits::HEADER_TEMPLATE,
+            "content.headers[0].value",
+            changed(|n, input| {
+                input["content"]["headers"] = json!([{"name": "x-a", "value": x(n)}]);
+            }),
+        ),
+        limit(
+            limits::BODY_TEMPLATE,
+            "content.body.template",
+            changed(|n, input| {
+                let start = r#"{"to":"{id}","coupon":"{coupon}","text":"{greeting}","more":""#;
+                let template = format!("{start}{}\"}}", x(n - start.len() - 2));
+                input["content"]["body"] = json!({"kind": "json", "template": template});
+            }),
+        ),
+    ]
+}
+
+fn webhooks_beside_templates() -> Vec<Limit> {
+    vec![
+        limit(
+            usize::try_from(limits::DEADLINE.as_secs()).unwrap(),
+            "content.deadline_seconds",
+            changed(|n, input| {
+                input["content"]["deadline_seconds"] = json!(n);
+            }),
+        ),
+        limit(
+            usize::try_from(limits::GIVE_UP_AFTER).unwrap(),
+            "retry.give_up_after_seconds",
+            changed(|n, input| {
+                input["retry"] = json!({"give_up_after_seconds": n});
+            }),
+        ),
+        limit(
+            limits::USERNAME,
+            "authentication.username",
+            changed(|n, input| {
+                input["authentication"] = json!({"kind": "basic", "username": x(n), "secret": "s"});
+            }),
+        ),
+        limit(
+            limits::SECRET,
+            "authentication.secret",
+            changed(|n, input| {
+                input["authentication"] = json!({"kind": "bearer", "secret": x(n)});
+            }),
+        ),
+        limit(
+            limits::JSON_DEPTH,
+            "content.body.template",
+            changed(|n, input| {
+                let template = format!(
+                    r#"{{"a":{}"{{id}}{{coupon}}{{greeting}}"{}}}"#,
+                    "[".repeat(n - 1),
+                    "]".repeat(n - 1)
+                );
+                input["content"]["body"] = json!({"kind": "json", "template": template});
+            }),
+        ),
+    ]
+}
+
+/// Limits of a push through a webhook, which has the parameters `coupon` and `greeting`, `number` and `day`.
+fn pushes(webhook: &str) -> Vec<Limit> {
+    let webhook = webhook.to_owned();
+    let changed = move |change: fn(usize, &mut Value)| {
+        let webhook = webhook.clone();
+        move |n: usize| {
+            let mut input = push(&webhook);
+            change(n, &mut input);
+            ("POST", "/pushes".to_owned(), input)
+        }
+    };
+    vec![
+        limit(limits::NAME, "name", changed(|n, input| input["name"] = json!(x(n)))),
+        limit(
+            limits::CHARACTER,
+            "content.values.coupon",
+            changed(|n, input| {
+                input["content"]["values"]["coupon"] = json!(x(n));
+            }),
+        ),
+        limit(
+            limits::TEXT,
+            "content.values.greeting",
+            changed(|n, input| {
+                input["content"]["values"]["greeting"] = json!(format!("${{name}}{}", x(n - 7)));
+            }),
+        ),
+        limit(
+            limits::NUMERIC,
+            "content.values.number",
+            changed(|n, input| {
+                input["content"]["values"]["number"] = json!("1".repeat(n));
+            }),
+        ),
+        limit(
+            limits::VARIABLES,
+            "content.variables",
+            changed(|n, input| {
+                let variable =
+                    |n| json!({"name": format!("v{n}"), "source": {"tag": "t"}, "when_empty": "blank"});
+                input["content"]["variables"] = (0..n).map(variable).collect();
+                let text: String = (0..n).map(|n| format!("${{v{n}}}")).collect::<Vec<_>>().concat();
+                input["content"]["values"]["greeting"] = json!(text);
+            }),
+        ),
+        limit(
+            limits::DEFAULT,
+            "content.variables[0].when_empty",
+            changed(|n, input| {
+                input["content"]["variables"][0]["when_empty"] = json!({"default": x(n)});
+            }),
+        ),
+        limit(
+            limits::TAG_NAME,
+            "content.variables[0].source",
+            changed(|n, input| {
+                input["content"]["variables"][0]["source"] = json!({"tag": x(n)});
+            }),
+        ),
+    ]
+}
+
+fn others(webhook: &str) -> Vec<Limit> {
+    let grants = format!("/webhooks/{webhook}/grants");
+    vec![
+        limit(limits::GRANTEE, "to.role", move |n| ("POST", grants.clone(), json!({"to": {"role": x(n)}}))),
+        limit(limits::NAME, "display_name", |n| {
+            ("PUT", "/id-types/CARD".to_owned(), json!({"display_name": x(n), "priority": 40}))
+        }),
+        limit(limits::SOURCES, "items", |n| {
+            let sources: Vec<String> = (0..n).map(|n| format!("s{n}")).collect();
+            ("PUT", "/sources".to_owned(), json!({"items": sources}))
+        }),
+        limit(limits::PROFILES, "items", |n| {
+            let item = |n| json!({"qaid": format!("u{n}"), "source": "crm"});
+            ("POST", "/profiles".to_owned(), json!({"items": (0..n).map(item).collect::<Vec<_>>()}))
+        }),
+        limit(limits::PAGE, "limit", |n| ("GET", format!("/webhooks?limit={n}"), Value::Null)),
+        limit(limits::PAGE, "limit", |n| ("GET", format!("/audit?person=a&limit={n}"), Value::Null)),
+    ]
+}
+
+#[tokio::test]
+async fn at_a_limit_it_is_taken_and_one_above_the_field_is_told() {
+    let world = World::new();
+    let mut input = webhook("Limits");
+    input["content"]["parameters"].as_array_mut().unwrap().push(json!({"name": "number", "type": "numeric"}));
+    let id = world.call("POST", "/webhooks").json(&input).send().await.id();
+    for Limit { most, field, request } in
+        webhooks().into_iter().chain(webhooks_beside_templates()).chain(pushes(&id)).chain(others(&id))
+    {
+        let ask = async |n| {
+            let (method, path, body) = request(n);
+            world.call(method, path).json(&body).send().await
+        };
+        let at = ask(most).await;
+        assert!(at.status.is_success(), "{field} at {most}: {}", at.body);
+        let above = ask(most + 1).await;
+        assert_eq!(above.code(400), "invalid", "{field}");
+        let told = above.fields();
+        assert!(told.iter().any(|told| told.starts_with(field)), "{field} above {most}: {}", above.body);
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_has_so_many_id_types_and_so_many_in_the_mapping() {
+    let world = World::new();
+    let put = |n: usize, in_mapping: bool| {
+        let id_type = json!({"display_name": "Card", "priority": 100 + n, "in_mapping": in_mapping});
+        world.call("PUT", format!("/id-types/CARD{n}")).json(&id_type).send()
+    };
+    let listed = async || world.get("/id-types").await["items"].as_array().unwrap().clone();
+    let mapped = async || listed().await.iter().filter(|id_type| id_type["in_mapping"] == true).count();
+    for n in listed().await.len()..limits::ID_TYPES {
+        put(n, mapped().await < limits::MAPPED_ID_TYPES).await.ok(201);
+    }
+    assert_eq!((listed().await.len(), mapped().await), (limits::ID_TYPES, limits::MAPPED_ID_TYPES));
+    assert_eq!(put(49, true).await.code(400), "invalid");
+    assert_eq!(put(limits::ID_TYPES, false).await.code(400), "invalid");
+}
+
+#[tokio::test]
+async fn a_start_has_so_many_files_and_so_long_a_key() {
+    let world = World::new();
+    let push = world.push(&world.webhook().await).await;
+    let unknown = |n: usize| (0..n).map(|n| format!("upl_{n:032x}")).collect::<Vec<_>>();
+    let start = async |key: &str, files: usize| {
+        let files = unknown(files);
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        world.start(&push, key, &files).send().await
+    };
+    let key = x(limits::IDEMPOTENCY_KEY);
+    assert_eq!(start(&key, limits::FILES).await.code(404), "not_found");
+    let above = start(&key, limits::FILES + 1).await;
+    assert_eq!((above.code(400), above.fields()), ("invalid", vec!["uploads"]));
+    assert_eq!(start(&format!("{key}x"), 1).await.code(400), "idempotency_key_missing");
+}
+
+#[tokio::test]
+async fn a_request_has_so_many_bytes() {
+    let world = World::new();
+    let sources = |length: usize| {
+        let text = json!({"items": []}).to_string();
+        world.call("PUT", "/sources").text(format!("{text}{}", " ".repeat(length - text.len()))).send()
+    };
+    sources(limits::REQUEST).await.ok(200);
+    assert_eq!(sources(limits::REQUEST + 1).await.code(413), "request_too_large");
+}
+
+#[tokio::test]
+async fn a_webhook_and_a_push_have_so_many_bytes_in_all() {
+    let world = World::new();
+    let sized = |of: usize| {
+        // As it is stored: with what is left out of a request filled in, so the edge is felt for.
+        let mut input = webhook("Sized");
+        let header = |n: usize, length: usize| json!({"name": format!("x-{n}"), "value": x(length)});
+        input["content"]["headers"] = (0..of / 4200).map(|n| header(n, 4096)).collect();
+        input
+    };
+    world.call("POST", "/webhooks").json(&sized(limits::WEBHOOK - 8 * 1024)).send().await.ok(201);
+    let above = world.call("POST", "/webhooks").json(&sized(limits::WEBHOOK + 8 * 1024)).send().await;
+    assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
+
+    let mut wide = webhook("Wide");
+    let parameter = |n: usize| json!({"name": format!("p{n}"), "type": "text"});
+    wide["content"]["parameters"] = (0..7).map(parameter).collect();
+    let places: String = (0..7).map(|n| format!("{{p{n}}}")).collect::<Vec<_>>().concat();
+    wide["content"]["body"] = json!({"kind": "text", "template": places});
+    let wide = world.call("POST", "/webhooks").json(&wide).send().await.id();
+    let filled = |n: usize| {
+        let mut input = push(&wide);
+        let values = (0..n).map(|n| (format!("p{n}"), json!(x(limits::TEXT))));
+        input["content"]["values"] = values.collect::<serde_json::Map<_, _>>().into();
+        input["content"]["variables"] = json!([]);
+        world.call("POST", "/pushes").json(&input).send()
+    };
+    filled(6).await.ok(201);
+    let above = filled(7).await;
+    assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
+}
