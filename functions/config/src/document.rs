@@ -181,9 +181,12 @@ fn close(schemas: &mut Value) {
     let mut parts = HashSet::new();
     collect_parts(schemas, &mut parts);
     for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
+        close_one(schema);
         // A part of a whole says nothing of the whole's other fields.
-        if !parts.contains(name.as_str()) {
-            close_one(schema);
+        if parts.contains(name.as_str())
+            && let Some(members) = schema.as_object_mut()
+        {
+            members.remove("additionalProperties");
         }
     }
 }
