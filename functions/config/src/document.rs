@@ -163,7 +163,10 @@ fn link(paths: &mut Value) {
 fn problem(name: &str, description: &str) -> Value {
     let mut content = problem_content();
     // The gateway in front answers some requests by itself.
-    if matches!(name, "Unauthorized" | "Forbidden" | "RequestTooLarge" | "Unavailable" | "Internal") {
+    if matches!(
+        name,
+        "Unauthorized" | "Forbidden" | "NotFound" | "RequestTooLarge" | "Unavailable" | "Internal"
+    ) {
         content["application/json"] = json!({"schema": {
             "type": "object", "required": ["message"],
             "properties": {"message": {"type": "string", "description": "What the gateway says."}},

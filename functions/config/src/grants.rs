@@ -131,7 +131,7 @@ pub(crate) async fn give(
 
 /// Takes a grant back.
 #[utoipa::path(delete, path = "/webhooks/{id}/grants/{grant}", tag = "Grants", operation_id = "take_grant",
-    params(("id" = WebhookId, Path), ("grant" = String, Path)), responses(
+    params(("id" = WebhookId, Path), ("grant" = String, Path, pattern = "^grt_[0-9a-f]{32}$")), responses(
     (status = 204, description = "It is taken back."),
 ))]
 pub(crate) async fn take(
