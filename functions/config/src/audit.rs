@@ -4,7 +4,7 @@ use axum::Json;
 use fanhook_core::{fault::Fault, id::WorkspaceId};
 use fanhook_store::audit::{self, Entry, Subject};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -87,9 +87,8 @@ impl Caller {
 fn keep_differences(before: &mut Value, after: &mut Value) {
     let (Value::Object(old), Value::Object(new)) = (before, after) else { return };
     let shared: Vec<String> = old.keys().filter(|name| new.contains_key(*name)).cloned().collect();
-    let both = |old: &Map<String, Value>, new: &Map<String, Value>, name: &str| old[name] == new[name];
     for name in shared {
-        if both(old, new, &name) {
+        if old[&name] == new[&name] {
             old.remove(&name);
             new.remove(&name);
         } else {

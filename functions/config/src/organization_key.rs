@@ -93,11 +93,13 @@ pub(crate) async fn replace(
         (key, Some(text))
     };
     let ciphertext = admin.secrets.encrypt(&SecretContext::organization_key(), &key).await?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let version = old.as_ref().map_or(0, |old| old.version) + 1;
         let new = OrganizationKey { version, ciphertext: ciphertext.clone(), updated: admin.now };
-        let action = if old.is_none() { Action::Made } else { Action::Replaced };
-        admin.record(action, OF, Some(&OrganizationKeyView::new(&new, None))).await?;
+        if attempt == 0 {
+            let action = if old.is_none() { Action::Made } else { Action::Replaced };
+            admin.record(action, OF, Some(&OrganizationKeyView::new(&new, None))).await?;
+        }
         if organization_key::replace(&*admin.ledger, old.as_ref(), &new).await? {
             return Ok(OrganizationKeyView::tagged(&new, told));
         }

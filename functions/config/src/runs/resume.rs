@@ -65,7 +65,8 @@ pub(crate) async fn resume(
     if let Some(input) = &input {
         check_uploads(&marketer, &[input.upload], "upload").await?;
     }
-    for attempt in 0..ATTEMPTS {
+    let mut recorded = false;
+    for _ in 0..ATTEMPTS {
         if run.state == RunState::Failed && !run.unproved.is_empty() && !prove(&marketer, &mut run).await? {
             run = Granted::again(&marketer, run.id).await?;
             continue;
@@ -85,8 +86,9 @@ pub(crate) async fn resume(
             _ => return Err(wrong_state(&run, "resumed")),
         };
         unrelease(&marketer, run.id).await?;
-        if attempt == 0 {
+        if !recorded {
             marketer.record(Action::Resumed, ("run", &run.id.to_string()), input.as_ref()).await?;
+            recorded = true;
         }
         match change(&marketer, &run, Transition::to(RunState::Running)).await? {
             Changed::Done(now) => {
