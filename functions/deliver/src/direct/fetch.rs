@@ -17,7 +17,7 @@ use fanhook_outbound::{
 use fanhook_store::{StoreError, StoreResult, ports::SecretContext};
 use secrecy::ExposeSecret;
 
-use super::{hint, time_left};
+use super::{hint, not_sent, time_left};
 use crate::{Ports, job::USER_AGENT};
 
 const WHAT: &str = "parameter source";
@@ -28,10 +28,7 @@ pub(super) async fn fetch(ports: &Ports, question: &Fetch, end: Millis) -> Store
     let watched = ports.http.watch(&request, deadline).await;
     let attempt = match &watched.exchange {
         Exchange::Ended(ended) => ended.attempt,
-        Exchange::OurFault(fault) => {
-            tracing::warn!(error = %fanhook_lambda::telemetry::chain(fault), "an interface was not asked");
-            return Ok(Answer::Unavailable {});
-        }
+        Exchange::OurFault(fault) => return Ok(not_sent(*fault)),
     };
     Ok(match value(attempt, &watched, &question.interface.pointer) {
         Ok(value) => Answer::Value { value },

@@ -11,7 +11,7 @@ use fanhook_core::{
 use fanhook_outbound::{Exchange, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use fanhook_store::{StoreError, StoreResult};
 
-use super::{hint, make, show, time_left};
+use super::{hint, make, not_sent, show, time_left};
 use crate::{Ports, job::USER_AGENT};
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
@@ -45,10 +45,7 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
     let watched = ports.http.watch(&request, time_left(ports, &message.pinned.content, end)).await;
     let attempt = match &watched.exchange {
         Exchange::Ended(ended) => ended.attempt,
-        Exchange::OurFault(fault) => {
-            tracing::warn!(error = %fanhook_lambda::telemetry::chain(fault), "a handshake was not sent");
-            return Ok(Answer::Unavailable {});
-        }
+        Exchange::OurFault(fault) => return Ok(not_sent(*fault)),
     };
     let agreed = match (attempt, &watched.answer) {
         (Attempt::Answered { .. }, Some((status, headers, _))) => agreed(*status, headers, &question.origin),

@@ -114,7 +114,7 @@ fn time_left(ports: &Ports, content: &Content, end: Millis) -> Duration {
 
 /// By a fault of ours.
 fn not_sent(fault: OurFault) -> Answer {
-    tracing::warn!(error = %chain(&fault), "a test was not sent");
+    tracing::warn!(error = %chain(&fault), "a request was not sent");
     Answer::Unavailable {}
 }
 

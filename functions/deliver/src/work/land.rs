@@ -69,24 +69,25 @@ impl Worker<'_> {
     /// Takes the end of a request in; one that was not sent goes out later, for the same recipients.
     pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
         let Landed { prepared, flown, .. } = landed;
-        if matches!(flown, Some(Flown::Unsent)) {
-            self.parts.push(prepared.sent.iter().map(|sent| sent.index).collect());
-            return None;
-        }
+        let exchange = match flown.map(Flown::exchange) {
+            Some(None) => {
+                self.parts.push(prepared.sent.iter().map(|sent| sent.index).collect());
+                return None;
+            }
+            Some(exchange) => exchange,
+            None => None,
+        };
         let now = self.invocation.ports.clock.now();
         self.chunk.first_attempt.get_or_insert(now);
         let ends = self.ends();
-        let ended = match flown.map(Flown::exchange) {
-            Some(Some(Exchange::Ended(ended))) => ended,
+        let ended = match exchange {
+            Some(Exchange::Ended(ended)) => ended,
             // For ever it can't go on: when the policy has ended, the way to the receiver is what failed.
-            Some(Some(Exchange::OurFault(_))) if now > ends.policy => {
-                Ended::without_answer(Attempt::Disconnected)
-            }
-            Some(Some(Exchange::OurFault(fault))) => {
+            Some(Exchange::OurFault(_)) if now > ends.policy => Ended::without_answer(Attempt::Disconnected),
+            Some(Exchange::OurFault(fault)) => {
                 self.fault(&fault);
                 return None;
             }
-            Some(None) => return None,
             None => {
                 self.unsaved += 1;
                 let tries = self.tried(&prepared);
