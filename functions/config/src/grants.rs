@@ -6,10 +6,10 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{WebhookId, has_control},
+    limits,
     time::Millis,
 };
 use fanhook_store::grants::{self, Grant, Grantee};
@@ -72,8 +72,7 @@ impl GrantInput {
             Grantee::Role(name) => ("to.role", name),
         };
         if !(1..=limits::GRANTEE).contains(&name.len()) || has_control(name) {
-            let rule =
-                format!("must be 1 to {grantee} bytes without control characters", grantee = limits::GRANTEE);
+            let rule = format!("must be 1 to {} bytes without control characters", limits::GRANTEE);
             faults.push(Fault::new(field, rule));
         }
         let until = self.until.map(|at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));

@@ -1,6 +1,5 @@
 //! What comes in: JSON bodies and query strings, read strictly.
 
-use fanhook_core::limits;
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use axum::{
@@ -8,7 +7,10 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Query, Request},
     http::{StatusCode, request::Parts},
 };
-use fanhook_core::fault::{Fault, nearest};
+use fanhook_core::{
+    fault::{Fault, nearest},
+    limits,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor},
@@ -46,7 +48,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Ports>> for Optional<T> {
 
 async fn body(request: Request) -> Result<Vec<u8>> {
     let bytes = to_bytes(request.into_body(), limits::REQUEST).await.map_err(|_| {
-        let detail = format!("a request has at most {request} bytes", request = limits::REQUEST);
+        let detail = format!("a request has at most {} bytes", limits::REQUEST);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail)
     })?;
     Ok(bytes.into())

@@ -1,11 +1,10 @@
 //! What goes out: times, pages and their cursors.
 
-use fanhook_core::limits;
 use std::str::FromStr;
 
 use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use fanhook_core::{fault::Fault, time::Millis};
+use fanhook_core::{fault::Fault, limits, time::Millis};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,

@@ -1,6 +1,5 @@
 //! `/profiles`: what is known of users, written in batches; one user looked up or erased.
 
-use fanhook_core::limits;
 use std::collections::{BTreeMap, HashMap};
 
 use axum::{Json, http::StatusCode};
@@ -9,6 +8,7 @@ use fanhook_core::{
     fault::Fault,
     id::{IdTypeCode, Qaid, SourceName},
     identity::Source,
+    limits,
     time::Millis,
 };
 use fanhook_store::{
@@ -84,8 +84,7 @@ impl ItemResult {
 pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<Json<Results>> {
     let count = batch.items.len();
     if count == 0 || count > limits::PROFILES {
-        let fault =
-            Fault::new("items", format!("a batch is 1 to {profiles} profiles", profiles = limits::PROFILES));
+        let fault = Fault::new("items", format!("a batch is 1 to {} profiles", limits::PROFILES));
         return Err(Problem::invalid(vec![fault]));
     }
     let types = id_types::get(&*member.config, &member.workspace).await?.types;

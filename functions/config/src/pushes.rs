@@ -1,10 +1,10 @@
 //! `/pushes`: a webhook, a value for each of its parameters, and the ID type to send.
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
-use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{PushId, WebhookId},
+    limits,
     push::{Push, PushContent, SendForm},
     webhook::Webhook,
 };
@@ -98,8 +98,7 @@ impl PushInput {
         let push = self.push(caller, PushId::new(caller.random.uuid7(caller.now)), 1);
         let mut faults = faults(caller, &push, &webhook).await?;
         if serde_json::to_vec(&push).map_or(usize::MAX, |json| json.len()) > limits::PUSH {
-            faults
-                .push(Fault::new("", format!("a push has at most {push} bytes in all", push = limits::PUSH)));
+            faults.push(Fault::new("", format!("a push has at most {} bytes in all", limits::PUSH)));
         }
         if faults.is_empty() { Ok(webhook) } else { Err(Problem::invalid(faults)) }
     }

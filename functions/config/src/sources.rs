@@ -1,9 +1,8 @@
 //! `/sources`: the data sources that profiles come from, strongest first.
 
-use fanhook_core::limits;
 use std::collections::HashSet;
 
-use fanhook_core::{fault::Fault, id::SourceName};
+use fanhook_core::{fault::Fault, id::SourceName, limits};
 use fanhook_store::sources;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -55,10 +54,7 @@ pub(crate) async fn replace(
         .map(|(index, source)| Fault::new(format!("items[{index}]"), format!("`{source}` is named twice")))
         .collect();
     if input.items.len() > limits::SOURCES {
-        faults.push(Fault::new(
-            "items",
-            format!("a workspace names at most {sources} sources", sources = limits::SOURCES),
-        ));
+        faults.push(Fault::new("items", format!("a workspace names at most {} sources", limits::SOURCES)));
     }
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));

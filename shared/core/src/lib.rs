@@ -12,6 +12,7 @@ pub mod identity;
 pub mod limits;
 pub mod outcome;
 pub mod parameter_source;
+mod pointer;
 pub mod push;
 pub mod rate;
 pub mod recipient;

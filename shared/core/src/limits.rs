@@ -1,9 +1,9 @@
-//! The limits of sizes and counts that people meet: all in one place. `docs/API.md` lists them, and a test of the API tries each at the
-//! limit and one above.
+//! The limits of sizes and counts that people meet: all in one place. `docs/API.md` lists them, and tests try each at the limit and
+//! one above.
 //!
 //! Texts are counted in bytes of UTF-8, unless it says characters.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 // Webhooks.
 
@@ -13,6 +13,8 @@ pub const NAME: usize = 100;
 pub const DESCRIPTION: usize = 1000;
 /// Parameters of a webhook.
 pub const PARAMETERS: usize = 50;
+/// Parameters of type `call`. Another 40 sources instead of 40 are twice as many writes of one transaction, which takes 100.
+pub const CALLS: usize = 40;
 /// Template of a URL.
 pub const URL_TEMPLATE: usize = 4 * 1024;
 /// Static headers of a webhook.
@@ -39,7 +41,6 @@ pub const SECRET: usize = 4096;
 pub const WEBHOOK: usize = 190 * 1024;
 /// Person or role that a webhook is granted to.
 pub const GRANTEE: usize = 256;
-
 /// Users of a request.
 pub const BATCH: u32 = 1000;
 /// URL, client and scope of OAuth 2.0.
@@ -48,13 +49,15 @@ pub const CLIENT_TEXT: usize = 1024;
 pub const OVERLAP: Duration = Duration::from_hours(24);
 /// JSON pointer.
 pub const POINTER: usize = 1024;
-/// Values of each kind in a success rule.
+/// Values of a success rule, whatever they mean.
 pub const RULE_VALUES: usize = 100;
 /// Value in a success rule.
 pub const RULE_VALUE: usize = 256;
 /// Status codes of receipts.
 pub const STATUSES: usize = 50;
-/// Status code or status value of receipts.
+/// Shortest and longest recovery period, in seconds: an hour to 30 days.
+pub const RECOVERY_PERIOD: RangeInclusive<u32> = 60 * 60..=30 * 24 * 60 * 60;
+/// Status code or status value of receipts, in characters.
 pub const STATUS: usize = 64;
 /// Statement of consent, in characters.
 pub const STATEMENT: usize = 1000;
@@ -62,8 +65,6 @@ pub const STATEMENT: usize = 1000;
 pub const PARAMETER_SOURCE: usize = 100 * 1024;
 /// Value that an interface tells.
 pub const FETCHED: usize = 4096;
-/// Depth of the JSON that an interface answers.
-pub const FETCHED_DEPTH: usize = 32;
 
 // Rendered requests; what is larger gives the outcome `too_large`.
 
@@ -90,7 +91,6 @@ pub const NUMERIC: usize = 64;
 pub const TEXT: usize = 16 * 1024;
 /// A push, as JSON: beside a webhook it must fit into one item of what a run pins.
 pub const PUSH: usize = 100 * 1024;
-
 /// Value that is given for a preview or a test send.
 pub const SAMPLE: usize = 4096;
 
@@ -113,7 +113,7 @@ pub const PROFILES: usize = 500;
 
 // Runs.
 
-/// Files of an audience.
+/// Files of an audience. Two writes each of the transaction that starts a run, which takes 100.
 pub const FILES: usize = 40;
 /// Idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;

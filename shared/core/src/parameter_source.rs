@@ -1,6 +1,5 @@
 //! A parameter source: where a parameter of type `call` takes its value from, for all webhooks of a workspace that name it.
 
-use crate::limits;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +9,12 @@ use utoipa::ToSchema;
 use crate::{
     fault::Fault,
     id::{ParameterSourceId, WorkspaceId},
+    limits, pointer,
     push::PushContent,
     template::{Heading, Program, check_value},
-    webhook::{Body, Content, Header, Method, ParameterType, Rules, check_header, check_name},
+    webhook::{
+        Body, Content, Header, Method, ParameterType, Rules, check_description, check_header, check_name,
+    },
 };
 
 /// A stored parameter source.
@@ -101,13 +103,7 @@ impl ParameterSource {
     pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         check_name("name", &self.name, &mut faults);
-        if self.description.chars().count() > limits::DESCRIPTION {
-            let detail = format!(
-                "a description has at most {description} characters",
-                description = limits::DESCRIPTION
-            );
-            faults.push(Fault::new("description", detail));
-        }
+        check_description(&self.description, &mut faults);
         let own = match &self.value {
             SourceValue::Constant(constant) => constant.check(),
             SourceValue::Interface(interface) => interface.check(rules),
@@ -168,13 +164,7 @@ impl Interface {
                 faults.push(Fault::new("secret_header.name", detail));
             }
         }
-        if self.pointer.len() > limits::POINTER || tokens(&self.pointer).is_none() {
-            let detail = format!(
-                "a JSON pointer has at most {pointer} bytes, is empty or begins with `/`, and `~` is `~0` (RFC 6901)",
-                pointer = limits::POINTER
-            );
-            faults.push(Fault::new("pointer", detail).hint("as in `/coupons/0/code`"));
-        }
+        pointer::check("pointer", &self.pointer, &mut faults);
         faults
     }
 }
@@ -187,24 +177,10 @@ fn own(fault: Fault) -> Fault {
     }
 }
 
-/// The tokens of a JSON pointer; none where it is none.
-fn tokens(pointer: &str) -> Option<Vec<String>> {
-    if pointer.is_empty() {
-        return Some(Vec::new());
-    }
-    let tokens = pointer.strip_prefix('/')?.split('/');
-    let decode = |token: &str| {
-        let escapes = token.split('~').skip(1);
-        let valid = escapes.into_iter().all(|rest| rest.starts_with(['0', '1']));
-        valid.then(|| token.replace("~1", "/").replace("~0", "~"))
-    };
-    tokens.map(decode).collect()
-}
-
 /// Why an answer gives no value; nothing of the answer is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoValue {
-    /// It is no JSON, or too deep.
+    /// It is no JSON.
     #[error("the answer is not JSON as it is read here")]
     NotJson,
     /// Nothing stands at the pointer.
@@ -214,7 +190,7 @@ pub enum NoValue {
     #[error("what stands at the pointer is no text, no number, and neither `true` nor `false`")]
     NoScalar,
     /// It is too long.
-    #[error("the value at the pointer is longer than {fetched} bytes", fetched = limits::FETCHED)]
+    #[error("the value at the pointer is longer than {} bytes", limits::FETCHED)]
     TooLong,
 }
 
@@ -222,8 +198,8 @@ pub enum NoValue {
 pub fn value_at(answer: &[u8], pointer: &str) -> Result<String, NoValue> {
     let text = std::str::from_utf8(answer).map_err(|_| NoValue::NotJson)?;
     let mut at: &RawValue = serde_json::from_str(text).map_err(|_| NoValue::NotJson)?;
-    for token in tokens(pointer).ok_or(NoValue::Missing)?.iter().take(limits::FETCHED_DEPTH) {
-        at = step(at, token)?;
+    for token in pointer::tokens(pointer).ok_or(NoValue::Missing)? {
+        at = step(at, &token)?;
     }
     let found = at.get();
     let value = match found.as_bytes().first() {
@@ -266,6 +242,8 @@ mod tests {
         assert_eq!(at("/a/b~1c/4").as_deref(), Ok("true"));
         assert_eq!(at("/").as_deref(), Ok("empty"));
         assert_eq!(value_at(b" 7 ", "").as_deref(), Ok("7"));
+        let deep = |depth| format!("{}7{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(value_at(deep(500).as_bytes(), &"/0".repeat(500)).as_deref(), Ok("7"));
         for missing in ["/b", "/a/b~1c/5", "/a/b~1c/00", "/a/b~1c/+1", "/a/b~1c/-", "/a/b~1c/0/x", "a"] {
             assert_eq!(at(missing), Err(NoValue::Missing), "{missing}");
         }

@@ -8,14 +8,13 @@ mod receipts;
 mod signing;
 mod success;
 
-use crate::limits;
 use std::{collections::BTreeSet, time::Duration};
 
 pub use authentication::{Authentication, ClientAuthentication, TokenClient, TokenRequest};
-pub(crate) use check::check_name;
 pub use check::{AddressRule, Rules};
+pub(crate) use check::{check_description, check_name};
 pub(crate) use header::check_header;
-pub use receipts::{RECOVERY_PERIOD, ReceiptStatus, Receipts};
+pub use receipts::{ReceiptStatus, Receipts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 pub use signing::{PreviousSecret, Signing, SigningSecret};
@@ -24,6 +23,7 @@ use utoipa::ToSchema;
 
 use crate::{
     id::{IdTypeCode, Name, ParameterSourceId, WebhookId, WorkspaceId},
+    limits,
     template::origin,
 };
 

@@ -5,10 +5,10 @@ mod secret;
 mod view;
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
-use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{ParameterSourceId, WorkspaceId},
+    limits,
     parameter_source::{Constant, Interface, ParameterSource, SourceValue},
     webhook::Webhook,
 };
@@ -98,10 +98,7 @@ impl ParameterSourceInput {
         if serde_json::to_vec(&source).map_or(usize::MAX, |json| json.len()) > limits::PARAMETER_SOURCE {
             faults.push(Fault::new(
                 "",
-                format!(
-                    "a parameter source has at most {parameter_source} bytes in all",
-                    parameter_source = limits::PARAMETER_SOURCE
-                ),
+                format!("a parameter source has at most {} bytes in all", limits::PARAMETER_SOURCE),
             ));
         }
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }

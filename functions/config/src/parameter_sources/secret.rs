@@ -1,9 +1,9 @@
 //! An interface as an administrator writes it: its secret is write-only, encrypted before it is stored.
 
-use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::ParameterSourceId,
+    limits,
     parameter_source::{Interface, InterfaceMethod, SecretHeader},
     webhook::Header,
 };
@@ -66,8 +66,8 @@ impl InterfaceInput {
             secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && secret.trim() == secret;
         let fits = visible && (1..=limits::SECRET).contains(&secret.len());
         let detail = format!(
-            "a secret is 1 to {secret} bytes: visible ASCII characters and spaces between them",
-            secret = limits::SECRET
+            "a secret is 1 to {} bytes: visible ASCII characters and spaces between them",
+            limits::SECRET
         );
         (!fits).then(|| Fault::new(field, detail))
     }

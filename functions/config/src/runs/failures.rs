@@ -1,12 +1,12 @@
 //! `GET /runs/{id}/failures`: who was not delivered to, and why: read from the outcome objects.
 
-use fanhook_core::limits;
 use std::{fmt, str::FromStr};
 
 use axum::Json;
 use fanhook_core::{
     fault::{Fault, nearest},
     id::RunId,
+    limits,
     outcome::{Outcome, REASONS, Reason},
 };
 use fanhook_store::{

@@ -6,11 +6,13 @@ pub(crate) mod resume;
 pub(crate) mod start;
 mod view;
 
-use fanhook_core::limits;
 use std::collections::HashMap;
 
 use axum::Json;
-use fanhook_core::id::{PushId, RunId, WebhookId};
+use fanhook_core::{
+    id::{PushId, RunId, WebhookId},
+    limits,
+};
 use fanhook_store::{
     counters, parts,
     runs::{self, Run},

@@ -1,6 +1,5 @@
 //! `POST /pushes/{id}/runs`: starts a run, once for each idempotency key.
 
-use fanhook_core::limits;
 use std::collections::HashSet;
 
 use axum::{
@@ -11,6 +10,7 @@ use axum::{
 use fanhook_core::{
     fault::Fault,
     id::{PushId, RunId, UploadId},
+    limits,
     push::Push,
     run::{Closing, Pinned, Proof, RunState},
     time::Millis,
@@ -123,8 +123,8 @@ fn idempotency(headers: &HeaderMap, push: PushId, input: &StartInput) -> Result<
     let key = headers.get(IDEMPOTENCY_KEY).map_or(&b""[..], |value| value.as_bytes());
     if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY {
         let detail = format!(
-            "a start needs the header `Idempotency-Key`, 1 to {idempotency_key} bytes, new for each run",
-            idempotency_key = limits::IDEMPOTENCY_KEY
+            "a start needs the header `Idempotency-Key`, 1 to {} bytes, new for each run",
+            limits::IDEMPOTENCY_KEY
         );
         return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
     }
@@ -146,10 +146,7 @@ impl StartInput {
             faults.push(Fault::new("expires_at", detail));
         }
         if self.uploads.is_empty() || self.uploads.len() > limits::FILES {
-            faults.push(Fault::new(
-                "uploads",
-                format!("an audience is 1 to {files} files", files = limits::FILES),
-            ));
+            faults.push(Fault::new("uploads", format!("an audience is 1 to {} files", limits::FILES)));
         }
         let mut seen = HashSet::new();
         let twice = self.uploads.iter().enumerate().filter(|(_, upload)| !seen.insert(**upload));
@@ -251,10 +248,7 @@ pub(crate) async fn pin(
         uploads: uploads.to_vec(),
     };
     if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > limits::PINNED {
-        let detail = format!(
-            "webhook, push and ID types together have more than {pinned} bytes",
-            pinned = limits::PINNED
-        );
+        let detail = format!("webhook, push and ID types together have more than {} bytes", limits::PINNED);
         return Err(Problem::conflict("too_large", detail));
     }
     Ok(pinned)

@@ -1,11 +1,11 @@
 //! `/webhooks/{id}/handshake` and `/webhooks/{id}/consent`: whether an endpoint's owner agrees to be sent to.
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
-use fanhook_core::limits;
 use fanhook_core::{
     direct::{self, Answer, Question, Shaken},
     fault::Fault,
     id::WebhookId,
+    limits,
     rate::Rate,
     webhook::Webhook,
 };
@@ -168,10 +168,7 @@ pub(crate) async fn state(
     let webhook = webhooks::find(&admin, id).await?;
     let length = input.text.chars().count();
     if !(1..=limits::STATEMENT).contains(&length) || input.text.trim().is_empty() {
-        let detail = format!(
-            "a statement has 1 to {statement} characters, and is not blank",
-            statement = limits::STATEMENT
-        );
+        let detail = format!("a statement has 1 to {} characters, and is not blank", limits::STATEMENT);
         return Err(Problem::invalid(vec![Fault::new("text", detail)]));
     }
     let by = admin.person.clone();

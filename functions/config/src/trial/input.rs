@@ -1,12 +1,12 @@
 //! Whom a message is made for, and of what: what the caller gives, or samples.
 
-use fanhook_core::limits;
 use std::collections::BTreeMap;
 
 use fanhook_core::{
     fault::{Fault, nearest},
     id::{IdTypeCode, Name, PushId, Qaid},
     identity::{IdType, IdValue, Normaliser},
+    limits,
     push::{IdPolicy, Push, PushContent, SendForm, VariableSource},
     recipient,
     webhook::{Parameter, ParameterType, Webhook},
@@ -235,9 +235,7 @@ fn check_variables(given: Option<&BTreeMap<Name, String>>, content: &PushContent
             });
         }
         let long = value.len() > limits::SAMPLE;
-        long.then(|| {
-            Fault::new(field, format!("a value has at most {sample} bytes", sample = limits::SAMPLE))
-        })
+        long.then(|| Fault::new(field, format!("a value has at most {} bytes", limits::SAMPLE)))
     };
     given.into_iter().flatten().filter_map(check).collect()
 }

@@ -1,9 +1,9 @@
 //! What requests authenticate with: the secret is write-only, encrypted before it is stored.
 
-use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::WebhookId,
+    limits,
     webhook::{Authentication, ClientAuthentication, TokenClient},
 };
 use fanhook_store::ports::SecretContext;
@@ -117,9 +117,7 @@ impl AuthenticationInput {
             ),
         };
         let fits = fits && (1..=limits::SECRET).contains(&secret.len());
-        (!fits).then(|| {
-            Fault::new(field, format!("a secret is 1 to {secret} bytes: {rule}", secret = limits::SECRET))
-        })
+        (!fits).then(|| Fault::new(field, format!("a secret is 1 to {} bytes: {rule}", limits::SECRET)))
     }
 }
 

@@ -6,10 +6,10 @@ pub(crate) mod signing;
 mod view;
 
 use axum::{Json, http::StatusCode, response::IntoResponse};
-use fanhook_core::limits;
 use fanhook_core::{
     fault::Fault,
     id::{IdTypeCode, WebhookId},
+    limits,
     webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
@@ -122,10 +122,7 @@ impl WebhookInput {
         faults.extend(self.authentication.as_ref().and_then(|input| input.check(&old.authentication)));
         faults.extend(self.signing.iter().flat_map(|input| input.check(&old.signing)));
         if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > limits::WEBHOOK {
-            faults.push(Fault::new(
-                "",
-                format!("a webhook has at most {webhook} bytes in all", webhook = limits::WEBHOOK),
-            ));
+            faults.push(Fault::new("", format!("a webhook has at most {} bytes in all", limits::WEBHOOK)));
         }
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
     }

@@ -1,11 +1,11 @@
 //! The signing secret: write-only, encrypted before it is stored; one that is replaced stays valid beside the new one for a while.
 
-use fanhook_core::limits;
 use std::time::Duration;
 
 use fanhook_core::{
     fault::Fault,
     id::WebhookId,
+    limits,
     signature::{Algorithm, Signer},
     webhook::{Signing, SigningSecret, Webhook},
 };

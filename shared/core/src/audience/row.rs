@@ -1,6 +1,5 @@
 //! One record of a file, in buffers that are used again for the next one.
 
-use crate::limits;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
@@ -9,7 +8,7 @@ use super::Reason;
 use crate::{
     id::{IdTypeCode, Qaid, SourceName, has_control},
     identity::IdValue,
-    recipient,
+    limits, recipient,
     time::Millis,
 };
 

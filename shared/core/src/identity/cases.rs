@@ -1,6 +1,5 @@
 //! Users with several sources and IDs, and what is sent for them.
 
-use crate::limits;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use proptest::prelude::*;
@@ -9,6 +8,7 @@ use serde_json::json;
 use super::{Chooser, IdType, IdValue, Normaliser, Profile, Region, StoredId, check, presets};
 use crate::{
     id::{IdTypeCode, SourceName},
+    limits,
     push::{IdPolicy, PushContent, SendForm},
 };
 

@@ -1,11 +1,11 @@
 //! The choice of the ID that is sent for a user.
 
-use crate::limits;
 use std::borrow::Cow;
 
 use super::{IdType, IdValue, Merged};
 use crate::{
     id::IdTypeCode,
+    limits,
     push::{PushContent, SendForm},
 };
 

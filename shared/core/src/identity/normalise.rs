@@ -1,12 +1,12 @@
 //! The one form of an ID, in which it is sent and hashed.
 
-use crate::limits;
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Region, phone};
+use crate::limits;
 
 /// How a value is brought into its one form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -3,7 +3,6 @@
 //! A digest is written `md5:<32 hex digits>` or `sha256:<64 hex digits>`, in files and in stored profiles alike. Everything else
 //! is plain text.
 
-use crate::limits;
 use std::{borrow::Cow, fmt};
 
 use md5::Md5;
@@ -12,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     id::{InvalidId, has_control},
+    limits,
     push::SendForm,
 };
 

@@ -1,13 +1,12 @@
 //! The ID types of a workspace.
 
-use crate::limits;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Normaliser, Region};
-use crate::{fault::Fault, id::IdTypeCode};
+use crate::{fault::Fault, id::IdTypeCode, limits};
 
 /// A kind of ID that users are known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -77,15 +76,12 @@ pub fn check(types: &[IdType]) -> Vec<Fault> {
     if types.len() > limits::ID_TYPES {
         faults.push(Fault::new(
             "",
-            format!("{} ID types; at most {id_types} are allowed", types.len(), id_types = limits::ID_TYPES),
+            format!("{} ID types; at most {} are allowed", types.len(), limits::ID_TYPES),
         ));
     }
     let mapped = types.iter().filter(|id_type| id_type.in_mapping).count();
     if mapped > limits::MAPPED_ID_TYPES {
-        let detail = format!(
-            "{mapped} ID types have `in_mapping`; at most {mapped_id_types} may",
-            mapped_id_types = limits::MAPPED_ID_TYPES
-        );
+        let detail = format!("{mapped} ID types have `in_mapping`; at most {} may", limits::MAPPED_ID_TYPES);
         faults.push(Fault::new("", detail).hint("leave it to the types that users are looked up by"));
     }
     let (mut codes, mut priorities) = (HashMap::new(), HashMap::new());
@@ -103,7 +99,7 @@ pub fn check(types: &[IdType]) -> Vec<Fault> {
         }
         let name = id_type.display_name.trim().chars().count();
         if !(1..=limits::NAME).contains(&name) {
-            let detail = format!("must be 1 to {name} characters", name = limits::NAME);
+            let detail = format!("must be 1 to {} characters", limits::NAME);
             faults.push(Fault::new(format!("[{index}].display_name"), detail));
         }
         if id_type.region.is_some() && id_type.normaliser != Normaliser::Phone {

@@ -1,11 +1,11 @@
 //! What a push must fulfil before it is saved.
 
-use crate::limits;
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
 use crate::fault::{Fault, nearest};
 use crate::id::{IdTypeCode, Name};
+use crate::limits;
 use crate::template::{Heading, Program, Skeleton, Value, parse_value};
 use crate::webhook::{Parameter, ParameterType, Webhook, check_name};
 
@@ -71,10 +71,8 @@ impl PushContent {
 
     fn check_variables(&self, faults: &mut Vec<Fault>) {
         if self.variables.len() > limits::VARIABLES {
-            faults.push(Fault::new(
-                "variables",
-                format!("a push has at most {variables} variables", variables = limits::VARIABLES),
-            ));
+            faults
+                .push(Fault::new("variables", format!("a push has at most {} variables", limits::VARIABLES)));
             return;
         }
         let mut seen = HashSet::new();
@@ -149,10 +147,8 @@ fn check_variable(variable: &Variable) -> Vec<Fault> {
     let mut faults = Vec::new();
     let VariableSource::Tag(tag) = &variable.source;
     if tag.is_empty() || tag.len() > limits::TAG_NAME || tag.chars().any(char::is_control) {
-        let detail = format!(
-            "the name of a tag has 1 to {tag_name} bytes and no control characters",
-            tag_name = limits::TAG_NAME
-        );
+        let detail =
+            format!("the name of a tag has 1 to {} bytes and no control characters", limits::TAG_NAME);
         faults.push(Fault::new("source.tag", detail));
     }
     if let WhenEmpty::Default(text) = &variable.when_empty {
@@ -162,7 +158,7 @@ fn check_variable(variable: &Variable) -> Vec<Fault> {
         if text.len() > limits::DEFAULT {
             faults.push(Fault::new(
                 "when_empty.default",
-                format!("a default has at most {default} bytes", default = limits::DEFAULT),
+                format!("a default has at most {} bytes", limits::DEFAULT),
             ));
         }
     }

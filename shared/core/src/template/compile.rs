@@ -286,7 +286,7 @@ impl Compiler<'_> {
             if builder.steps.len() + self.slots > limits::SLOTS {
                 self.fault(Fault::new(
                     "values",
-                    format!("the request would have more than {slots} slots", slots = limits::SLOTS),
+                    format!("the request would have more than {} slots", limits::SLOTS),
                 ));
                 break;
             }

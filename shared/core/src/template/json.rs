@@ -3,13 +3,13 @@
 //! The text is read as RFC 8259 has it, so that what goes out is JSON before any value stands in it. Escapes inside
 //! strings stay as they were written; `\u007b` is therefore a literal brace too.
 
-use crate::limits;
 use std::collections::HashSet;
 use std::ops::Range;
 
 use super::escape::Escape;
 use super::parse::{Node, Piece, Reference, Scope, Source, Template};
 use crate::fault::Fault;
+use crate::limits;
 
 /// Parses the template of a JSON body.
 pub(super) fn parse(text: &str, scope: Scope<'_>) -> Result<Template, Vec<Fault>> {
@@ -45,10 +45,9 @@ impl<'t> Scanner<'t> {
 
     fn value(&mut self, depth: usize) -> Result<(), Broken> {
         match self.peek() {
-            Some(b'{' | b'[') if depth == limits::JSON_DEPTH => self.broken(
-                self.at,
-                format!("nested deeper than {json_depth} levels", json_depth = limits::JSON_DEPTH),
-            ),
+            Some(b'{' | b'[') if depth == limits::JSON_DEPTH => {
+                self.broken(self.at, format!("nested deeper than {} levels", limits::JSON_DEPTH))
+            }
             Some(b'{') if self.stray_placeholder() => Ok(()),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),

@@ -1,6 +1,5 @@
 //! What the templates of all formats share: braces, names, and faults with a place.
 
-use crate::limits;
 use std::ops::Range;
 
 use memchr::memchr2;
@@ -8,6 +7,7 @@ use memchr::memchr2;
 use super::escape::Escape;
 use crate::fault::{Fault, nearest};
 use crate::id::Name;
+use crate::limits;
 use crate::webhook::{Parameter, ParameterType};
 
 /// What a placeholder stands for.

@@ -1,11 +1,11 @@
 //! Values of a push: checked by the parameter's type, text values split at their `${variables}`.
 
-use crate::limits;
 use jiff::{Timestamp, civil};
 
 use super::json;
 use crate::fault::{Fault, nearest};
 use crate::id::Name;
+use crate::limits;
 use crate::push::Variable;
 use crate::webhook::{Parameter, ParameterType};
 
@@ -42,7 +42,7 @@ pub(super) enum Piece {
 /// Parses and checks the value of a parameter.
 pub(crate) fn parse(text: &str, parameter: &Parameter, variables: &[Variable]) -> Result<Value, Vec<Fault>> {
     if text.len() > limits::TEXT {
-        return Err(vec![Fault::new("", format!("a value has at most {text} bytes", text = limits::TEXT))]);
+        return Err(vec![Fault::new("", format!("a value has at most {} bytes", limits::TEXT))]);
     }
     if parameter.kind == ParameterType::Call {
         // It comes from elsewhere, and is nothing but text.
@@ -125,10 +125,9 @@ fn unknown(name: &str, variables: &[Variable]) -> Fault {
 pub(crate) fn check(text: &str, kind: ParameterType) -> Option<Fault> {
     match kind {
         _ if text.is_empty() => None,
-        ParameterType::Character if text.chars().count() > limits::CHARACTER => Some(Fault::new(
-            "",
-            format!("a `character` value has at most {character} characters", character = limits::CHARACTER),
-        )),
+        ParameterType::Character if text.chars().count() > limits::CHARACTER => {
+            Some(Fault::new("", format!("a `character` value has at most {} characters", limits::CHARACTER)))
+        }
         ParameterType::Character => {
             let (at, _) = text.char_indices().find(|(_, c)| c.is_control())?;
             let fault = Fault::new("", "a `character` value holds no control characters and no line breaks");
@@ -139,14 +138,8 @@ pub(crate) fn check(text: &str, kind: ParameterType) -> Option<Fault> {
             let hint = "write it as in JSON: `12`, `-0.5`, `1e3`";
             let fits = text.len() <= limits::NUMERIC && json::is_number(text);
             (!fits).then(|| {
-                Fault::new(
-                    "",
-                    format!(
-                        "a number has at most {numeric} characters and JSON's form",
-                        numeric = limits::NUMERIC
-                    ),
-                )
-                .hint(hint)
+                Fault::new("", format!("a number has at most {} characters and JSON's form", limits::NUMERIC))
+                    .hint(hint)
             })
         }
         ParameterType::Date => {

@@ -1,6 +1,5 @@
 //! How a webhook's requests say who calls.
 
-use crate::limits;
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::{Content, Header, Rules, check::check_origin, header::check_header};
 use crate::fault::Fault;
+use crate::limits;
 
 /// How a request says who calls. Its secret is stored as KMS ciphertext, base64; encryption context: workspace, webhook, field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,8 +151,8 @@ fn check_username(username: &str) -> Option<Fault> {
     let fits = (1..=limits::USERNAME).contains(&username.len());
     let fits = fits && !username.contains(':') && !username.chars().any(char::is_control);
     let detail = format!(
-        "a user name has 1 to {username} bytes, no colon and no control characters (RFC 7617)",
-        username = limits::USERNAME
+        "a user name has 1 to {} bytes, no colon and no control characters (RFC 7617)",
+        limits::USERNAME
     );
     (!fits).then(|| Fault::new("username", detail))
 }
@@ -186,10 +186,8 @@ impl TokenClient {
         let lengths = 1..=limits::CLIENT_TEXT;
         let printable = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !lengths.contains(&self.client_id.len()) || !printable(&self.client_id) {
-            let detail = format!(
-                "a client identifier is 1 to {client_text} visible ASCII characters",
-                client_text = limits::CLIENT_TEXT
-            );
+            let detail =
+                format!("a client identifier is 1 to {} visible ASCII characters", limits::CLIENT_TEXT);
             faults.push(Fault::new("client_id", detail));
         }
         let is_scope = |scope: &str| {
@@ -198,17 +196,15 @@ impl TokenClient {
         };
         if self.scope.as_deref().is_some_and(|scope| !is_scope(scope)) {
             let detail = format!(
-                "a scope is 1 to {client_text} visible ASCII characters but `\"` and `\\`, with a space between two scopes (RFC 6749)",
-                client_text = limits::CLIENT_TEXT
+                "a scope is 1 to {} visible ASCII characters but `\"` and `\\`, with a space between two scopes (RFC 6749)",
+                limits::CLIENT_TEXT
             );
             faults.push(Fault::new("scope", detail));
         }
         let is_audience = |text: &str| lengths.contains(&text.len()) && !text.chars().any(char::is_control);
         if self.audience.as_deref().is_some_and(|audience| !is_audience(audience)) {
-            let detail = format!(
-                "an audience has 1 to {client_text} bytes and no control characters",
-                client_text = limits::CLIENT_TEXT
-            );
+            let detail =
+                format!("an audience has 1 to {} bytes and no control characters", limits::CLIENT_TEXT);
             faults.push(Fault::new("audience", detail));
         }
         faults
@@ -222,10 +218,7 @@ fn encoded(text: &str) -> String {
 
 fn check_token_url(text: &str, rules: Rules<'_>) -> Vec<Fault> {
     if text.len() > limits::URL_TEMPLATE {
-        return vec![Fault::new(
-            "",
-            format!("a URL has at most {url_template} bytes", url_template = limits::URL_TEMPLATE),
-        )];
+        return vec![Fault::new("", format!("a URL has at most {} bytes", limits::URL_TEMPLATE))];
     }
     let known = |url: &Url| matches!(url.scheme(), "https" | "http");
     let Some(url) = Url::parse(text).ok().filter(known) else {

@@ -1,6 +1,5 @@
 //! What a webhook must fulfil before it is saved.
 
-use crate::limits;
 use std::collections::HashSet;
 
 use url::Host;
@@ -8,6 +7,7 @@ use url::Host;
 use super::header::check_header;
 use super::{Body, Content, Limits, Method, ParameterType, Receipts, RetryPolicy, Webhook, port};
 use crate::fault::Fault;
+use crate::limits;
 use crate::template::{BUILT_IN, Skeleton, origin};
 
 /// Whether a host and port may be called; the error tells a person why not. Where the host is a name, only the name
@@ -28,15 +28,7 @@ impl Webhook {
     pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         check_name("name", &self.name, &mut faults);
-        if self.description.chars().count() > limits::DESCRIPTION {
-            faults.push(Fault::new(
-                "description",
-                format!(
-                    "a description has at most {description} characters",
-                    description = limits::DESCRIPTION
-                ),
-            ));
-        }
+        check_description(&self.description, &mut faults);
         faults.extend(self.content.check(rules).into_iter().map(|fault| fault.within("content")));
         if self.id_types.is_empty() {
             faults.push(Fault::new("id_types", "a webhook takes at least one ID type"));
@@ -78,10 +70,7 @@ impl RetryPolicy {
         let fault = || {
             Fault::new(
                 "give_up_after_seconds",
-                format!(
-                    "at most {give_up_after} seconds, which is 30 days",
-                    give_up_after = limits::GIVE_UP_AFTER
-                ),
+                format!("at most {} seconds, which is 30 days", limits::GIVE_UP_AFTER),
             )
         };
         long.then(fault).into_iter().collect()
@@ -93,10 +82,7 @@ impl Content {
     pub fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.url.len() > limits::URL_TEMPLATE {
-            faults.push(Fault::new(
-                "url",
-                format!("a URL has at most {url_template} bytes", url_template = limits::URL_TEMPLATE),
-            ));
+            faults.push(Fault::new("url", format!("a URL has at most {} bytes", limits::URL_TEMPLATE)));
         }
         faults.extend(check_origin(&self.url, rules).into_iter().map(|fault| fault.within("url")));
         self.check_headers(&mut faults);
@@ -123,10 +109,7 @@ impl Content {
         let templates = [("body.template", Some(self.body.template())), ("body.item", self.body.item())];
         for (field, template) in templates {
             if template.is_some_and(|template| template.len() > limits::BODY_TEMPLATE) {
-                let detail = format!(
-                    "a body's template has at most {body_template} bytes",
-                    body_template = limits::BODY_TEMPLATE
-                );
+                let detail = format!("a body's template has at most {} bytes", limits::BODY_TEMPLATE);
                 faults.push(Fault::new(field, detail));
             }
         }
@@ -136,10 +119,7 @@ impl Content {
         }
         let size = self.batch_size();
         if !(1..=limits::BATCH).contains(&size) {
-            faults.push(Fault::new(
-                "batch_size",
-                format!("a request holds 1 to {batch} users", batch = limits::BATCH),
-            ));
+            faults.push(Fault::new("batch_size", format!("a request holds 1 to {} users", limits::BATCH)));
         } else if size > 1 && !self.body.has_items() {
             let fault = Fault::new("batch_size", "a body without items holds one user");
             faults.push(fault.hint("give a JSON or text body an `item`, or choose the body `list`"));
@@ -156,10 +136,7 @@ impl Content {
 
     fn check_headers(&self, faults: &mut Vec<Fault>) {
         if self.headers.len() > limits::HEADERS {
-            faults.push(Fault::new(
-                "headers",
-                format!("a webhook has at most {headers} headers", headers = limits::HEADERS),
-            ));
+            faults.push(Fault::new("headers", format!("a webhook has at most {} headers", limits::HEADERS)));
         }
         let mut seen = HashSet::new();
         for (index, header) in self.headers.iter().enumerate() {
@@ -175,8 +152,13 @@ impl Content {
         if self.parameters.len() > limits::PARAMETERS {
             faults.push(Fault::new(
                 "parameters",
-                format!("a webhook has at most {parameters} parameters", parameters = limits::PARAMETERS),
+                format!("a webhook has at most {} parameters", limits::PARAMETERS),
             ));
+        }
+        let calls = self.parameters.iter().filter(|parameter| parameter.kind == ParameterType::Call);
+        if calls.count() > limits::CALLS {
+            let detail = format!("at most {} parameters are of type `call`", limits::CALLS);
+            faults.push(Fault::new("parameters", detail));
         }
         let mut seen = HashSet::new();
         for (index, parameter) in self.parameters.iter().enumerate() {
@@ -201,7 +183,7 @@ impl Content {
                 }
             }
             if parameter.display_name.chars().count() > limits::NAME {
-                let detail = format!("a display name has at most {name} characters", name = limits::NAME);
+                let detail = format!("a display name has at most {} characters", limits::NAME);
                 faults.push(Fault::new(format!("{field}.display_name"), detail));
             }
         }
@@ -231,10 +213,15 @@ pub(crate) fn check_name(field: &str, name: &str, faults: &mut Vec<Fault>) {
     if !fits || name.chars().any(char::is_control) {
         faults.push(Fault::new(
             field,
-            format!(
-                "a name has 1 to {name} characters, no control characters, and is not blank",
-                name = limits::NAME
-            ),
+            format!("a name has 1 to {} characters, no control characters, and is not blank", limits::NAME),
         ));
+    }
+}
+
+/// Checks what people write of a webhook or a parameter source.
+pub(crate) fn check_description(description: &str, faults: &mut Vec<Fault>) {
+    if description.chars().count() > limits::DESCRIPTION {
+        let detail = format!("a description has at most {} characters", limits::DESCRIPTION);
+        faults.push(Fault::new("description", detail));
     }
 }

@@ -32,8 +32,8 @@ pub(crate) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
     let name = header.name.to_ascii_lowercase();
     if name.is_empty() || name.len() > limits::HEADER_NAME || !name.bytes().all(is_token) {
         let detail = format!(
-            "a header's name has 1 to {header_name} letters, digits and `-` (RFC 9110, a token)",
-            header_name = limits::HEADER_NAME
+            "a header's name has 1 to {} letters, digits and `-` (RFC 9110, a token)",
+            limits::HEADER_NAME
         );
         faults.push(Fault::new("name", detail));
     } else if RESERVED.contains(&name.as_str())
@@ -45,10 +45,7 @@ pub(crate) fn check_header(header: &Header, body: &Body) -> Vec<Fault> {
     if header.value.len() > limits::HEADER_TEMPLATE {
         faults.push(Fault::new(
             "value",
-            format!(
-                "a header's value has at most {header_template} bytes",
-                header_template = limits::HEADER_TEMPLATE
-            ),
+            format!("a header's value has at most {} bytes", limits::HEADER_TEMPLATE),
         ));
     }
     if name == "content-type" {

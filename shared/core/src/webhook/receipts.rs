@@ -1,16 +1,12 @@
 //! Receipt settings: what the receiver may report later about single users, and until when.
 
-use crate::limits;
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::fault::Fault;
-
-/// Shortest and longest recovery period, in seconds: an hour to 30 days.
-pub const RECOVERY_PERIOD: RangeInclusive<u32> = 60 * 60..=30 * 24 * 60 * 60;
+use crate::limits;
 
 /// What a receiver may report later about single users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,16 +36,14 @@ impl Receipts {
     /// All faults of the settings.
     pub fn check(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if !RECOVERY_PERIOD.contains(&self.recovery_period_seconds) {
-            let (least, most) = RECOVERY_PERIOD.into_inner();
+        if !limits::RECOVERY_PERIOD.contains(&self.recovery_period_seconds) {
+            let (least, most) = limits::RECOVERY_PERIOD.into_inner();
             let detail = format!("a recovery period is {least} to {most} seconds: an hour to 30 days");
             faults.push(Fault::new("recovery_period_seconds", detail));
         }
         if !(1..=limits::STATUSES).contains(&self.statuses.len()) {
-            let fault = Fault::new(
-                "statuses",
-                format!("receipts have 1 to {statuses} status codes", statuses = limits::STATUSES),
-            );
+            let fault =
+                Fault::new("statuses", format!("receipts have 1 to {} status codes", limits::STATUSES));
             faults.push(fault.hint("leave `receipts` out where there are none"));
         }
         let mut codes = HashSet::new();
@@ -59,8 +53,8 @@ impl Receipts {
                 let fits = (1..=limits::STATUS).contains(&text.chars().count()) && text.trim() == text;
                 if !fits || text.chars().any(char::is_control) {
                     let detail = format!(
-                        "has 1 to {status} characters, no control characters, and no spaces around it",
-                        status = limits::STATUS
+                        "has 1 to {} characters, no control characters, and no spaces around it",
+                        limits::STATUS
                     );
                     faults.push(Fault::new(format!("statuses[{index}].{field}"), detail));
                 }

@@ -1,6 +1,5 @@
 //! The success rule: what a 2xx answer says of the users whom its request was for.
 
-use crate::limits;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::fault::Fault;
+use crate::{limits, pointer};
 
 /// What a 2xx answer must say to mean success.
 ///
@@ -126,7 +126,7 @@ impl SuccessRule {
     /// All faults of a rule for bodies with or without items.
     pub(super) fn check(&self, has_items: bool) -> Vec<Fault> {
         let mut faults = Vec::new();
-        check_pointer("pointer", &self.pointer, &mut faults);
+        pointer::check("pointer", &self.pointer, &mut faults);
         let lists = [("success", &self.success), ("retry", &self.retry), ("never", &self.never)];
         let values = lists.into_iter().flat_map(|(field, list)| {
             list.iter().enumerate().map(move |(index, value)| (format!("{field}[{index}]"), value))
@@ -134,10 +134,7 @@ impl SuccessRule {
         let mut seen: Vec<&Value> = Vec::new();
         for (field, value) in values {
             if seen.len() == limits::RULE_VALUES {
-                faults.push(Fault::new(
-                    field,
-                    format!("a rule has at most {rule_values} values", rule_values = limits::RULE_VALUES),
-                ));
+                faults.push(Fault::new(field, format!("a rule has at most {} values", limits::RULE_VALUES)));
                 break;
             }
             match value {
@@ -145,10 +142,8 @@ impl SuccessRule {
                     faults.push(Fault::new(field, "a value is a text, a number, `true`, `false` or `null`"));
                 }
                 Value::String(text) if text.len() > limits::RULE_VALUE => {
-                    faults.push(Fault::new(
-                        field,
-                        format!("a text has at most {rule_value} bytes", rule_value = limits::RULE_VALUE),
-                    ));
+                    faults
+                        .push(Fault::new(field, format!("a text has at most {} bytes", limits::RULE_VALUE)));
                 }
                 _ if seen.iter().any(|known| same(known, value)) => {
                     faults.push(Fault::new(field, "this value is listed already"));
@@ -162,8 +157,8 @@ impl SuccessRule {
             faults.push(Fault::new("success", "by this rule no answer means success").hint(hint));
         }
         if let Some(results) = &self.results {
-            check_pointer("results.pointer", &results.pointer, &mut faults);
-            check_pointer("results.id", &results.id, &mut faults);
+            pointer::check("results.pointer", &results.pointer, &mut faults);
+            pointer::check("results.id", &results.id, &mut faults);
             if !has_items {
                 let fault = Fault::new("results", "a body without items has no results of single users");
                 faults.push(fault.hint("leave `results` out; `pointer` is then from the answer's root"));
@@ -190,27 +185,6 @@ fn id(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_u64() || number.is_i64() => Some(number.to_string()),
         _ => None,
-    }
-}
-
-fn check_pointer(field: &str, pointer: &str, faults: &mut Vec<Fault>) {
-    if pointer.len() > limits::POINTER {
-        faults.push(Fault::new(
-            field,
-            format!("a JSON pointer has at most {pointer} bytes", pointer = limits::POINTER),
-        ));
-    } else if !pointer.is_empty() && !pointer.starts_with('/') {
-        let fault = Fault::new(field, "a JSON pointer is empty or begins with `/` (RFC 6901)").at(pointer, 0);
-        faults.push(fault.hint(format!("did you mean `/{pointer}`?")));
-    } else {
-        let escapes = pointer
-            .match_indices('~')
-            .find(|(at, _)| !matches!(pointer.as_bytes().get(at + 1), Some(b'0' | b'1')));
-        if let Some((at, _)) = escapes {
-            let fault =
-                Fault::new(field, "`~` begins no escape of a JSON pointer (RFC 6901)").at(pointer, at);
-            faults.push(fault.hint("write `~0` for `~`, and `~1` for a `/` inside a name"));
-        }
     }
 }
 

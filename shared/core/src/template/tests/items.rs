@@ -1,9 +1,9 @@
 //! Bodies for several users: the standard list, and a root with items.
 
-use crate::limits;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits;
 
 fn batch(body: Body, size: u32) -> Content {
     Content { batch_size: Some(size), ..content(body) }
