@@ -125,6 +125,13 @@ fn webhooks_beside_templates() -> Vec<Limit> {
             }),
         ),
         limit(
+            usize::try_from(limits::OVERLAP.as_secs()).unwrap(),
+            "signing.overlap_seconds",
+            changed(|n, input| {
+                input["signing"] = json!({"kind": "standard_webhooks", "overlap_seconds": n});
+            }),
+        ),
+        limit(
             limits::USERNAME,
             "authentication.username",
             changed(|n, input| {
@@ -149,6 +156,103 @@ fn webhooks_beside_templates() -> Vec<Limit> {
                 );
                 input["content"]["body"] = json!({"kind": "json", "template": template});
             }),
+        ),
+    ]
+}
+
+/// Limits of what a webhook does with batches, answers and reports.
+fn answers() -> Vec<Limit> {
+    let rule = |change: fn(usize, &mut Value)| {
+        changed(move |n, input| {
+            let mut rule = json!({"pointer": "/code", "success": [0]});
+            change(n, &mut rule);
+            input["content"]["success"] = rule;
+        })
+    };
+    let receipts = |change: fn(usize, &mut Value)| {
+        changed(move |n, input| {
+            let mut receipts =
+                json!({"recovery_period_seconds": 3600, "statuses": [{"code": "200", "value": "issued"}]});
+            change(n, &mut receipts);
+            input["receipts"] = receipts;
+        })
+    };
+    vec![
+        limit(
+            limits::BATCH as usize,
+            "content.batch_size",
+            changed(|n, input| {
+                input["content"]["url"] = json!("https://crm.example.com/coupons");
+                input["content"]["body"] = json!({"kind": "list"});
+                input["content"]["batch_size"] = json!(n);
+            }),
+        ),
+        limit(
+            limits::POINTER,
+            "content.success.pointer",
+            rule(|n, rule| rule["pointer"] = json!(format!("/{}", x(n - 1)))),
+        ),
+        limit(limits::RULE_VALUES, "content.success.never", rule(|n, rule| rule["never"] = (1..n).collect())),
+        limit(limits::RULE_VALUE, "content.success.retry[0]", rule(|n, rule| rule["retry"] = json!([x(n)]))),
+        limit(
+            limits::STATUSES,
+            "receipts.statuses",
+            receipts(|n, receipts| {
+                let status = |n| json!({"code": format!("{n}"), "value": "issued"});
+                receipts["statuses"] = (0..n).map(status).collect();
+            }),
+        ),
+        limit(
+            limits::STATUS,
+            "receipts.statuses[0].code",
+            receipts(|n, receipts| receipts["statuses"][0]["code"] = json!("ä".repeat(n))),
+        ),
+        limit(
+            limits::STATUS,
+            "receipts.statuses[0].value",
+            receipts(|n, receipts| receipts["statuses"][0]["value"] = json!("ä".repeat(n))),
+        ),
+        limit(
+            *limits::RECOVERY_PERIOD.end() as usize,
+            "receipts.recovery_period_seconds",
+            receipts(|n, receipts| receipts["recovery_period_seconds"] = json!(n)),
+        ),
+    ]
+}
+
+/// Limits of parameter sources, and of a webhook that takes values from one.
+fn parameter_sources(source: &str) -> Vec<Limit> {
+    let source = source.to_owned();
+    let interface = |change: fn(usize, &mut Value)| {
+        move |n: usize| {
+            let value =
+                json!({"kind": "interface", "url": "https://shop.example.com/stock", "pointer": "/stock"});
+            let mut input = json!({"name": uuid(), "value": value});
+            change(n, &mut input);
+            ("POST", "/parameter-sources".to_owned(), input)
+        }
+    };
+    vec![
+        limit(
+            limits::CALLS,
+            "content.parameters",
+            changed(move |n, input| {
+                let call = |n| json!({"name": format!("p{n}"), "type": "call", "source": source});
+                input["content"]["parameters"] = (0..n).map(call).collect();
+                input["content"]["body"] = json!({"kind": "list"});
+                input["content"]["url"] = json!("https://crm.example.com/coupons");
+            }),
+        ),
+        limit(limits::DESCRIPTION, "description", interface(|n, input| input["description"] = json!(x(n)))),
+        limit(
+            limits::POINTER,
+            "value.pointer",
+            interface(|n, input| input["value"]["pointer"] = json!(format!("/{}", x(n - 1)))),
+        ),
+        limit(
+            limits::SECRET,
+            "value.secret_header.secret",
+            interface(|n, input| input["value"]["secret_header"] = json!({"name": "x-key", "secret": x(n)})),
         ),
     ]
 }
@@ -215,8 +319,11 @@ fn pushes(webhook: &str) -> Vec<Limit> {
     ]
 }
 
-fn others(webhook: &str) -> Vec<Limit> {
+fn others(webhook: &str, push: &str, run: &str) -> Vec<Limit> {
     let grants = format!("/webhooks/{webhook}/grants");
+    let consent = format!("/webhooks/{webhook}/consent");
+    let preview = format!("/pushes/{push}/preview");
+    let failures = format!("/runs/{run}/failures");
     vec![
         limit(limits::GRANTEE, "to.role", move |n| ("POST", grants.clone(), json!({"to": {"role": x(n)}}))),
         limit(limits::NAME, "display_name", |n| {
@@ -230,6 +337,11 @@ fn others(webhook: &str) -> Vec<Limit> {
             let item = |n| json!({"qaid": format!("u{n}"), "source": "crm"});
             ("POST", "/profiles".to_owned(), json!({"items": (0..n).map(item).collect::<Vec<_>>()}))
         }),
+        limit(limits::STATEMENT, "text", move |n| ("POST", consent.clone(), json!({"text": x(n)}))),
+        limit(limits::SAMPLE, "variables.name", move |n| {
+            ("POST", preview.clone(), json!({"variables": {"name": x(n)}}))
+        }),
+        limit(limits::FAILURES_PAGE, "limit", move |n| ("GET", format!("{failures}?limit={n}"), Value::Null)),
         limit(limits::PAGE, "limit", |n| ("GET", format!("/webhooks?limit={n}"), Value::Null)),
         limit(limits::PAGE, "limit", |n| ("GET", format!("/audit?person=a&limit={n}"), Value::Null)),
     ]
@@ -241,9 +353,20 @@ async fn at_a_limit_it_is_taken_and_one_above_the_field_is_told() {
     let mut input = webhook("Limits");
     input["content"]["parameters"].as_array_mut().unwrap().push(json!({"name": "number", "type": "numeric"}));
     let id = world.call("POST", "/webhooks").json(&input).send().await.id();
-    for Limit { most, field, request } in
-        webhooks().into_iter().chain(webhooks_beside_templates()).chain(pushes(&id)).chain(others(&id))
-    {
+    let run = world.run().await;
+    let push = world.get(format!("/runs/{run}")).await["push"].as_str().unwrap().to_owned();
+    let source = json!({"name": "Stock", "value": {"kind": "constant", "type": "numeric", "text": "1"}});
+    let source = world.call("POST", "/parameter-sources").json(&source).send().await.id();
+    world.answers(json!({"direct": "preview", "messages": []}));
+    let all = [
+        webhooks(),
+        webhooks_beside_templates(),
+        answers(),
+        parameter_sources(&source),
+        pushes(&id),
+        others(&id, &push, &run),
+    ];
+    for Limit { most, field, request } in all.into_iter().flatten() {
         let ask = async |n| {
             let (method, path, body) = request(n);
             world.call(method, path).json(&body).send().await
@@ -300,6 +423,22 @@ async fn a_request_has_so_many_bytes() {
     };
     sources(limits::REQUEST).await.ok(200);
     assert_eq!(sources(limits::REQUEST + 1).await.code(413), "request_too_large");
+}
+
+#[tokio::test]
+async fn a_parameter_source_has_so_many_bytes_in_all() {
+    let world = World::new();
+    let sized = |of: usize| {
+        // As it is stored, identifiers and all, so the edge is felt for.
+        let value = json!({
+            "kind": "interface", "method": "POST", "url": "https://shop.example.com/stock", "pointer": "/stock",
+            "headers": (0..of / 4200).map(|n| json!({"name": format!("x-{n}"), "value": x(4096)})).collect::<Vec<_>>(),
+        });
+        world.call("POST", "/parameter-sources").json(&json!({"name": uuid(), "value": value})).send()
+    };
+    sized(limits::PARAMETER_SOURCE - 8 * 1024).await.ok(201);
+    let above = sized(limits::PARAMETER_SOURCE + 8 * 1024).await;
+    assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
 }
 
 #[tokio::test]
