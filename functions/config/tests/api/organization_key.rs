@@ -72,6 +72,9 @@ async fn a_lost_update_of_the_key_is_refused() {
     let answers = at_once(calls.collect());
     let done = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(world.get(PATH).await["version"], 2 + done);
+    // Whoever was slower tried again, and is in the log once all the same.
+    let audit = world.get("/audit?kind=organization_key&id=organization").await;
+    assert_eq!(audit["items"].as_array().unwrap().len(), 2 + answers.len());
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ async fn a_run_that_failed_for_want_of_a_proof_goes_on_once_it_is_there() {
     work(&world, &id, 0, |part| part.commit = Commit { recipients: 101, ..Commit::default() }).await;
     force(&world, &id, RunState::Failed).await;
 
-    let resume = async || world.call("POST", format!("/runs/{id}/resume")).send().await;
+    let resume = async || world.later().call("POST", format!("/runs/{id}/resume")).send().await;
     let refused = resume().await;
     assert_eq!(refused.code(409), "unproved");
     assert!(refused.body["detail"].as_str().unwrap().contains("101 or more recipients"));
@@ -154,4 +154,8 @@ async fn a_run_that_failed_for_want_of_a_proof_goes_on_once_it_is_there() {
     resume().await.ok(200);
     let run = world.stored_run(&id).await;
     assert_eq!((run.state, run.unproved), (RunState::Running, vec![Proof::Consent]));
+    let audit = world.get(format!("/audit?kind=run&id={id}")).await;
+    let actions: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().filter_map(|entry| entry["action"].as_str()).collect();
+    assert_eq!(actions, ["resumed", "started"]);
 }
