@@ -206,13 +206,18 @@ impl Marketer {
         Ok(Some(webhook))
     }
 
-    async fn may_use(&self, webhook: WebhookId) -> Result<()> {
+    /// Whether the caller may use a webhook of the workspace.
+    pub(crate) async fn uses(&self, webhook: WebhookId) -> Result<bool> {
         if self.role >= Role::Admin {
-            return Ok(());
+            return Ok(true);
         }
         let person = Grantee::Person(self.person.clone());
         let grantees: Vec<Grantee> = self.groups.iter().cloned().map(Grantee::Role).chain([person]).collect();
-        if grants::holds(&*self.config, &self.workspace, webhook, &grantees, self.now).await? {
+        Ok(grants::holds(&*self.config, &self.workspace, webhook, &grantees, self.now).await?)
+    }
+
+    async fn may_use(&self, webhook: WebhookId) -> Result<()> {
+        if self.uses(webhook).await? {
             return Ok(());
         }
         let detail =

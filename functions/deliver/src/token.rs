@@ -81,7 +81,7 @@ impl Slots {
 impl Asking {
     /// The request for tokens of a client with its decrypted secret.
     pub(crate) fn new(client: &TokenClient, secret: &str) -> Result<Self, InvalidTarget> {
-        let TokenRequest { authorization, body } = client.request(secret);
+        let TokenRequest { url, authorization, body } = client.request(secret);
         let mut own = vec![
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
@@ -94,7 +94,7 @@ impl Asking {
         }
         let request = Request {
             method: Method::POST,
-            target: Target::parse(&client.token_url)?,
+            target: Target::parse(&url)?,
             shared: Arc::new(HeaderMap::new()),
             own,
             body: body.into(),

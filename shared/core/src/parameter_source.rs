@@ -125,6 +125,11 @@ impl Constant {
 }
 
 impl Interface {
+    /// Scheme, host and port that are asked.
+    pub fn origin(&self) -> Option<String> {
+        self.content().origin()
+    }
+
     /// What is asked, as a webhook's content.
     pub fn content(&self) -> Content {
         let body = self.body.clone();

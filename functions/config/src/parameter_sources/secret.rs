@@ -60,7 +60,10 @@ impl InterfaceInput {
         let field = "value.secret_header.secret";
         let header = self.secret_header.as_ref()?;
         let Some(secret) = &header.secret else {
-            return kept(old).is_none().then(|| Fault::new(field, "a secret is needed; none is stored"));
+            return self.kept(old).is_none().then(|| {
+                Fault::new(field, "a secret is needed; none is stored for this host")
+                    .hint("a stored secret goes to the scheme, host and port alone that it was given for")
+            });
         };
         let visible =
             secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && secret.trim() == secret;
@@ -86,13 +89,14 @@ impl InterfaceInput {
                 let plain = SecretSlice::from(secret.as_bytes().to_vec());
                 caller.secrets.encrypt(&context, &plain).await?
             }
-            None => kept(old).unwrap_or_default().to_owned(),
+            None => self.kept(old).unwrap_or_default().to_owned(),
         };
         Ok(self.with(ciphertext))
     }
-}
 
-/// The ciphertext that is stored.
-fn kept(old: Option<&Interface>) -> Option<&str> {
-    old?.secret_header.as_ref().map(|header| header.ciphertext.as_str())
+    /// The ciphertext that stays: it goes where it went before, as a webhook's does.
+    fn kept<'a>(&self, old: Option<&'a Interface>) -> Option<&'a str> {
+        let old = old.filter(|old| old.origin() == self.with(String::new()).origin())?;
+        old.secret_header.as_ref().map(|header| header.ciphertext.as_str())
+    }
 }

@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 
 use self::input::{PushPreview, PushTest, Sample, WebhookPreview, WebhookTest};
 use crate::{
-    access::{Admin, Caller, Granted, Id, Member},
+    access::{Admin, Caller, Granted, Id, Marketer, Member},
     input::{Input, Optional},
     output::Time,
     parameter_sources::calls::{self, Calls},
@@ -77,6 +77,7 @@ pub(crate) struct TestView {
 ))]
 pub(crate) async fn preview_webhook(
     member: Member,
+    marketer: Result<Marketer>,
     admin: Result<Admin>,
     Id(id): Id<WebhookId>,
     Optional(input): Optional<WebhookPreview>,
@@ -87,7 +88,7 @@ pub(crate) async fn preview_webhook(
     }
     let webhook = webhooks::find(&member, id).await?;
     let (push, sample) = input.read(&member, &webhook).await?;
-    preview(&member, &webhook, &push, &sample).await
+    preview(&member, marketer.ok(), &webhook, &push, &sample).await
 }
 
 /// Shows the requests that a user would get by a push.
@@ -99,6 +100,7 @@ pub(crate) async fn preview_webhook(
 ))]
 pub(crate) async fn preview_push(
     member: Member,
+    marketer: Result<Marketer>,
     admin: Result<Admin>,
     Id(id): Id<PushId>,
     Optional(input): Optional<PushPreview>,
@@ -110,7 +112,7 @@ pub(crate) async fn preview_push(
     let push = pushes::find(&member, id).await?;
     let webhook = fitting(&member, &push).await?;
     let (push, sample) = input.read(&member, push).await?;
-    preview(&member, &webhook, &push, &sample).await
+    preview(&member, marketer.ok(), &webhook, &push, &sample).await
 }
 
 /// Sends one message through a webhook, to see what comes of it.
@@ -154,15 +156,22 @@ pub(crate) async fn test_push(
 
 async fn preview(
     caller: &Caller,
+    marketer: Option<Marketer>,
     webhook: &Webhook,
     push: &Push,
     sample: &Sample,
 ) -> Result<Json<PreviewView>> {
-    // A source may be an interface, which is called.
-    if !webhook.content.sources().is_empty() {
+    // A source may be an interface: it is called, with its secret, for those alone who may use the webhook.
+    let may_call = match marketer {
+        Some(marketer) => marketer.uses(webhook.id).await?,
+        None => false,
+    };
+    let calls = if webhook.content.sources().is_empty() || !may_call {
+        calls::names(webhook)
+    } else {
         begin(caller, webhook).await?;
-    }
-    let calls = calls::take(caller, webhook).await?;
+        calls::take(caller, webhook).await?
+    };
     let message = message(caller, webhook, push, sample, calls).await?;
     match caller.deliver.ask(&Question::Preview(message)).await? {
         Answer::Preview { messages } => Ok(Json(PreviewView { messages })),

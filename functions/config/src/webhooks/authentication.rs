@@ -4,7 +4,7 @@ use fanhook_core::{
     fault::Fault,
     id::WebhookId,
     limits,
-    webhook::{Authentication, ClientAuthentication, TokenClient},
+    webhook::{Authentication, ClientAuthentication, Content, TokenClient, Webhook},
 };
 use fanhook_store::ports::SecretContext;
 use secrecy::SecretSlice;
@@ -12,6 +12,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{access::Caller, problem::Result};
+
+const SECRET: &str = "authentication.secret";
 
 /// How requests shall say who calls.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -88,25 +90,9 @@ impl AuthenticationInput {
         }
     }
 
-    /// The ciphertext that stays, where no new secret is given and the kind is as it was.
-    fn kept(&self, old: &Authentication) -> Option<String> {
-        let same = match self {
-            Self::None {} => false,
-            Self::Bearer { .. } => matches!(old, Authentication::Bearer { .. }),
-            Self::Header { .. } => matches!(old, Authentication::Header { .. }),
-            Self::Basic { .. } => matches!(old, Authentication::Basic { .. }),
-            Self::OAuth2 { .. } => matches!(old, Authentication::OAuth2 { .. }),
-        };
-        old.ciphertext().filter(|_| same && self.secret().is_none()).map(str::to_owned)
-    }
-
     /// What is wrong with the secret; never the secret itself.
-    pub(crate) fn check(&self, old: &Authentication) -> Option<Fault> {
-        let field = "authentication.secret";
-        let Some(secret) = self.secret() else {
-            let missing = !matches!(self, Self::None {}) && self.kept(old).is_none();
-            return missing.then(|| Fault::new(field, "a secret is needed; none of this kind is stored"));
-        };
+    fn check(&self) -> Option<Fault> {
+        let secret = self.secret()?;
         let visible = |c: char| c.is_ascii_graphic() || c == ' ';
         let (fits, rule) = match self {
             Self::Basic { .. } => (!secret.contains(char::is_control), "text without control characters"),
@@ -117,35 +103,58 @@ impl AuthenticationInput {
             ),
         };
         let fits = fits && (1..=limits::SECRET).contains(&secret.len());
-        (!fits).then(|| Fault::new(field, format!("a secret is 1 to {} bytes: {rule}", limits::SECRET)))
+        (!fits).then(|| Fault::new(SECRET, format!("a secret is 1 to {} bytes: {rule}", limits::SECRET)))
     }
 }
 
-/// What an input means for a webhook that was stored with `old`.
-pub(crate) async fn apply(
-    caller: &Caller,
-    webhook: WebhookId,
-    input: Option<&AuthenticationInput>,
-    old: &Authentication,
-) -> Result<Authentication> {
-    let Some(input) = input else { return Ok(old.clone()) };
-    if let Some(kept) = input.kept(old) {
-        return Ok(input.with(kept));
-    }
-    let Some(secret) = input.secret() else { return Ok(Authentication::None {}) };
-    let context = SecretContext::authentication(&caller.workspace, webhook);
-    let plain = SecretSlice::from(secret.as_bytes().to_vec());
-    Ok(input.with(caller.secrets.encrypt(&context, &plain).await?))
+/// What is stored already of the webhook that an input is for, and what goes to the endpoint from now on.
+#[derive(Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) input: Option<&'a AuthenticationInput>,
+    pub(crate) old: Option<&'a Webhook>,
+    pub(crate) content: &'a Content,
 }
 
-/// What stands when another change came between and this input gave no secret of its own.
-pub(crate) fn follow(
-    input: Option<&AuthenticationInput>,
-    made: &Authentication,
-    now: &Authentication,
-) -> Authentication {
-    match input {
-        None => now.clone(),
-        Some(input) => input.kept(now).map_or_else(|| made.clone(), |kept| input.with(kept)),
+impl Change<'_> {
+    /// What is stored, but for a secret that is not encrypted yet.
+    pub(crate) fn draft(self) -> Authentication {
+        match self.input {
+            Some(input) => input.with(String::new()),
+            None => self.old.map(|old| old.authentication.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The ciphertext that stays, where no new secret is given: of the same kind, and for where it went before. To another host a secret
+    /// that is never told goes only if whoever sends it there knows it.
+    fn kept(self) -> Option<String> {
+        let (old, draft) = (self.old?, self.draft());
+        let same = std::mem::discriminant(&old.authentication) == std::mem::discriminant(&draft)
+            && old.authentication.goes_to(&old.content) == draft.goes_to(self.content);
+        let given = self.input.is_some_and(|input| input.secret().is_some());
+        old.authentication.ciphertext().filter(|_| same && !given).map(str::to_owned)
+    }
+
+    /// What is wrong with the secret; never the secret itself.
+    pub(crate) fn check(self) -> Option<Fault> {
+        if let Some(input) = self.input.filter(|input| input.secret().is_some()) {
+            return input.check();
+        }
+        let missing = self.draft() != Authentication::None {} && self.kept().is_none();
+        missing.then(|| {
+            Fault::new(SECRET, "a secret is needed; none of this kind is stored for this host")
+                .hint("a stored secret goes to the scheme, host and port alone that it was given for")
+        })
+    }
+
+    /// What is stored.
+    pub(crate) async fn apply(self, caller: &Caller, webhook: WebhookId) -> Result<Authentication> {
+        let Some(input) = self.input else { return Ok(self.draft()) };
+        if let Some(kept) = self.kept() {
+            return Ok(input.with(kept));
+        }
+        let Some(secret) = input.secret() else { return Ok(Authentication::None {}) };
+        let context = SecretContext::authentication(&caller.workspace, webhook);
+        let plain = SecretSlice::from(secret.as_bytes().to_vec());
+        Ok(input.with(caller.secrets.encrypt(&context, &plain).await?))
     }
 }

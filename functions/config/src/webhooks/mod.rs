@@ -109,18 +109,23 @@ impl WebhookInput {
         }
     }
 
+    fn authentication<'a>(&'a self, old: Option<&'a Webhook>) -> authentication::Change<'a> {
+        authentication::Change { input: self.authentication.as_ref(), old, content: &self.content }
+    }
+
     /// All faults at once, those of the secrets with them.
-    async fn check(&self, caller: &Caller, old: &Secured) -> Result<()> {
+    async fn check(&self, caller: &Caller, old: Option<&Webhook>) -> Result<()> {
         let id = WebhookId::new(caller.random.uuid7(caller.now));
-        let authentication = self.authentication.as_ref().map(|input| input.with(String::new()));
-        let authentication = authentication.unwrap_or_else(|| old.authentication.clone());
-        let webhook = self.webhook(caller, id, 1, Secured { authentication, signing: old.signing.clone() });
+        let authentication = self.authentication(old);
+        let signing = old.map_or(Signing::None {}, |old| old.signing.clone());
+        let secured = Secured { authentication: authentication.draft(), signing: signing.clone() };
+        let webhook = self.webhook(caller, id, 1, secured);
         let mut faults = caller.with_rules(|rules| webhook.check(rules));
         let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
         faults.extend(check_enabled(&webhook.id_types, &types));
         faults.extend(calls::check(caller, &webhook).await?);
-        faults.extend(self.authentication.as_ref().and_then(|input| input.check(&old.authentication)));
-        faults.extend(self.signing.iter().flat_map(|input| input.check(&old.signing)));
+        faults.extend(authentication.check());
+        faults.extend(self.signing.iter().flat_map(|input| input.check(&signing)));
         if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > limits::WEBHOOK {
             faults.push(Fault::new("", format!("a webhook has at most {} bytes in all", limits::WEBHOOK)));
         }
@@ -134,17 +139,6 @@ struct Secured {
     signing: Signing,
 }
 
-impl Secured {
-    /// Of a webhook that is not there yet.
-    fn none() -> Self {
-        Self { authentication: Authentication::None {}, signing: Signing::None {} }
-    }
-
-    fn of(webhook: &Webhook) -> Self {
-        Self { authentication: webhook.authentication.clone(), signing: webhook.signing.clone() }
-    }
-}
-
 /// Makes a webhook.
 ///
 /// A signing secret that is made here is told in this answer, once.
@@ -153,13 +147,11 @@ impl Secured {
     (status = 409, description = "`name_taken`."),
 ))]
 pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> Result<impl IntoResponse> {
-    let none = Secured::none();
-    input.check(&admin, &none).await?;
+    input.check(&admin, None).await?;
     let id = WebhookId::new(admin.random.uuid7(admin.now));
-    let authentication =
-        authentication::apply(&admin, id, input.authentication.as_ref(), &none.authentication).await?;
+    let authentication = input.authentication(None).apply(&admin, id).await?;
     let mut fresh = Fresh::default();
-    let signing = fresh.signing(&admin, id, input.signing.as_ref(), &none.signing).await?;
+    let signing = fresh.signing(&admin, id, input.signing.as_ref(), &Signing::None {}).await?;
     let webhook = input.webhook(&admin, id, 1, Secured { authentication, signing });
     // The endpoint first: a webhook without one could not be called.
     endpoint::write(&admin, &webhook, &Proofs::default()).await?;
@@ -210,15 +202,13 @@ pub(crate) async fn replace(
     if_match: IfMatch,
     Input(input): Input<WebhookInput>,
 ) -> Result<Tagged<WebhookView>> {
-    let first = find(&admin, id).await?;
-    if_match.check(Some(&Tag::version(first.version)))?;
-    input.check(&admin, &Secured::of(&first)).await?;
-    let authentication = input.authentication.as_ref();
-    let made = authentication::apply(&admin, id, authentication, &first.authentication).await?;
-    let (mut old, mut fresh) = (first, Fresh::default());
+    let mut fresh = Fresh::default();
     for _ in 0..ATTEMPTS {
+        let old = find(&admin, id).await?;
+        if_match.check(Some(&Tag::version(old.version)))?;
+        input.check(&admin, Some(&old)).await?;
         let secured = Secured {
-            authentication: authentication::follow(authentication, &made, &old.authentication),
+            authentication: input.authentication(Some(&old)).apply(&admin, id).await?,
             signing: fresh.signing(&admin, id, input.signing.as_ref(), &old.signing).await?,
         };
         let new = input.webhook(&admin, id, old.version + 1, secured);
@@ -232,10 +222,7 @@ pub(crate) async fn replace(
             Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),
             Saved::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
-            Saved::Changed => {
-                old = find(&admin, id).await?;
-                if_match.check(Some(&Tag::version(old.version)))?;
-            }
+            Saved::Changed => {}
         }
     }
     Err(Problem::busy())
@@ -249,14 +236,19 @@ pub(crate) async fn replace(
 ))]
 pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatch) -> Result<StatusCode> {
     for _ in 0..ATTEMPTS {
-        let webhook = find(&admin, id).await?;
+        let Some(webhook) = webhooks::get(&*admin.config, &admin.workspace, id).await? else {
+            // Whoever deleted it may have failed before the rest was gone.
+            if webhooks::get_version(&*admin.config, &admin.workspace, id, 1).await?.is_some() {
+                clear(&admin, id).await?;
+            }
+            return Err(Problem::not_found());
+        };
         if_match.check(Some(&Tag::version(webhook.version)))?;
         let view = WebhookView::new(&webhook, None);
         let entry = admin.entry(Action::Deleted, ("webhook", &id.to_string()), Some(&view), None);
         match webhooks::delete(&*admin.config, &webhook, &entry).await? {
             Deleted::Done => {
-                grants::delete_all(&*admin.config, &admin.workspace, id).await?;
-                endpoint::settle(&admin, id).await?;
+                clear(&admin, id).await?;
                 return Ok(StatusCode::NO_CONTENT);
             }
             Deleted::Unknown => return Err(Problem::not_found()),
@@ -275,6 +267,13 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
         }
     }
     Err(Problem::busy())
+}
+
+/// Removes what a webhook that is gone leaves: first its endpoint, so that no run goes on sending.
+async fn clear(caller: &Caller, id: WebhookId) -> Result<()> {
+    endpoint::settle(caller, id).await?;
+    grants::delete_all(&*caller.config, &caller.workspace, id).await?;
+    Ok(())
 }
 
 /// A webhook of the caller's workspace.

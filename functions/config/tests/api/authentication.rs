@@ -135,3 +135,42 @@ async fn what_cannot_authenticate_is_refused_with_its_place() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_stored_secret_goes_to_no_other_host() {
+    let oauth = |url: &str| json!({"kind": "oauth2", "token_url": url, "client_id": "fanhook"});
+    let elsewhere = "https://elsewhere.example.com/coupons/{id}";
+    let (here, same) = ("https://crm.example.com/coupons/{id}", "https://CRM.example.com:443/v2/{id}");
+    let (login, other) = (oauth("https://login.example.com/token"), oauth("https://elsewhere.example.com/"));
+    // What is stored, where it goes then, and whether the secret may stay.
+    let table = [
+        (json!({"kind": "bearer"}), same, json!({"kind": "bearer"}), true),
+        (json!({"kind": "bearer"}), elsewhere, json!({"kind": "bearer"}), false),
+        (json!({"kind": "bearer"}), elsewhere, Value::Null, false),
+        (login.clone(), elsewhere, login.clone(), true),
+        (login.clone(), elsewhere, Value::Null, true),
+        (login, here, other, false),
+    ];
+    for (first, url, then, stays) in table {
+        let world = World::new();
+        let mut input = webhook("Coupons");
+        input["content"]["url"] = json!(here);
+        input["authentication"] = first;
+        input["authentication"]["secret"] = json!("k3y-0f-the-crm");
+        let id = world.call("POST", "/webhooks").json(&input).send().await.id();
+        input["content"]["url"] = json!(url);
+        input["authentication"] = then.clone();
+        let path = format!("/webhooks/{id}");
+        let answer = world.call("PUT", &path).json(&input).send().await;
+        if stays {
+            answer.ok(200);
+            assert_eq!(key(&world, &id).await, "k3y-0f-the-crm");
+        } else {
+            assert_eq!(
+                (answer.code(400), answer.fields()),
+                ("invalid", vec!["authentication.secret"]),
+                "{then}"
+            );
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use fanhook_store::runs;
 use serde_json::{Value, json};
 
-use crate::world::{World, at_once, push, webhook};
+use crate::world::{ADMIN, MARKETER, MEMBER, World, at_once, push, webhook};
 
 fn constant(name: &str, text: &str) -> Value {
     json!({"name": name, "value": {"kind": "constant", "type": "character", "text": text}})
@@ -183,4 +183,35 @@ async fn a_constant_asks_nobody() {
     let pinned = runs::pinned(&*world.ledger, run.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(pinned.push_content.values["coupon"], "B10");
     assert!(world.deliver.questions.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stored_secret_of_a_source_goes_to_no_other_host() {
+    let world = World::new();
+    let path = format!("/parameter-sources/{}", world.source(&interface(Some("s"))).await);
+    let mut input = interface(None);
+    input["value"]["url"] = json!("https://elsewhere.example.com/stock");
+    let refused = world.call("PUT", &path).json(&input).send().await;
+    assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["value.secret_header.secret"]));
+    input["value"]["secret_header"]["secret"] = json!("another");
+    world.call("PUT", &path).json(&input).send().await.ok(200);
+}
+
+#[tokio::test]
+async fn a_preview_asks_an_interface_for_those_alone_who_may_use_the_webhook() {
+    let world = World::new();
+    let hook = world.calling(&world.source(&interface(Some("s"))).await).await;
+    let preview = async |token| {
+        *world.deliver.answer.lock().unwrap() = Some(json!({"direct": "preview", "messages": []}));
+        world.deliver.questions.lock().unwrap().clear();
+        let answer = world.call("POST", format!("/webhooks/{hook}/preview")).by(token).send().await;
+        let asked = world.deliver.questions.lock().unwrap().clone();
+        (answer.status.as_u16(), asked)
+    };
+    for token in [MEMBER, MARKETER] {
+        let (status, asked) = preview(token).await;
+        assert_eq!((status, asked.len(), &asked[0]["direct"]), (200, 1, &json!("preview")));
+        assert_eq!(asked[0]["pinned"]["push_content"]["values"]["coupon"], "coupon");
+    }
+    assert_eq!(preview(ADMIN).await.1[0]["direct"], "fetch");
 }

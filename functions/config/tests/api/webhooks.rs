@@ -1,6 +1,14 @@
-use crate::world::{ADMIN, Token, World, at_once, push, webhook};
-use fanhook_store::endpoints::{self, Endpoint};
+use std::sync::Mutex;
+
+use fanhook_lambda::clock::ManualClock;
+use fanhook_store::{
+    endpoints::{self, Endpoint},
+    memory::{Fault, MemoryQueue, MemoryTable, Operation},
+    ports::Write,
+};
 use serde_json::{Value, json};
+
+use crate::world::{ADMIN, OTHER, START, Token, World, at_once, push, webhook};
 
 pub(crate) async fn endpoint(world: &World, id: &str) -> Option<Endpoint> {
     endpoints::get(&*world.ledger, id.parse().unwrap()).await.unwrap()
@@ -249,6 +257,25 @@ async fn a_webhook_that_pushes_use_is_not_deleted() {
     world.call("DELETE", format!("/pushes/{second}")).send().await;
     assert_eq!(world.call("DELETE", format!("/webhooks/{id}")).send().await.status, 204);
     assert_eq!(world.call("DELETE", format!("/webhooks/{other}")).send().await.code(409), "in_use");
+}
+
+#[tokio::test]
+async fn a_deletion_that_broke_off_is_finished_when_it_is_tried_again() {
+    let once = Mutex::new(true);
+    let ledger = MemoryTable::new().with_faults(move |operation| match operation {
+        Operation::Write(Write::Delete(_), _) if std::mem::take(&mut *once.lock().unwrap()) => Fault::Before,
+        _ => Fault::None,
+    });
+    let (clock, queue) = (ManualClock::new(START), MemoryQueue::new());
+    let world = World::over(MemoryTable::new(), ledger, queue, clock);
+    let id = world.webhook().await;
+    let delete = || world.call("DELETE", format!("/webhooks/{id}"));
+    assert_eq!(delete().send().await.code(503), "unavailable");
+    assert!(endpoint(&world, &id).await.is_some());
+    assert_eq!(delete().by(OTHER).send().await.code(404), "not_found");
+    assert!(endpoint(&world, &id).await.is_some(), "it is another workspace's");
+    assert_eq!(delete().send().await.code(404), "not_found");
+    assert_eq!(endpoint(&world, &id).await, None);
 }
 
 #[tokio::test]

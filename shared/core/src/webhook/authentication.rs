@@ -8,8 +8,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::{Content, Header, Rules, check::check_origin, header::check_header};
-use crate::fault::Fault;
-use crate::limits;
+use crate::{fault::Fault, limits, template::origin};
 
 /// How a request says who calls. Its secret is stored as KMS ciphertext, base64; encryption context: workspace, webhook, field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +78,8 @@ pub enum ClientAuthentication {
 /// A request for an access token, as it goes to the token endpoint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenRequest {
+    /// The address of the token endpoint, as a URL parser writes it.
+    pub url: String,
     /// Value of `authorization`, where the client authenticates by it.
     pub authorization: Option<String>,
     /// The body, `application/x-www-form-urlencoded`.
@@ -109,6 +110,17 @@ impl Authentication {
             | Self::Header { ciphertext, .. }
             | Self::Basic { ciphertext, .. }
             | Self::OAuth2 { ciphertext, .. } => Some(ciphertext),
+        }
+    }
+
+    /// Scheme, host and port that the secret goes to in requests of this content; none where there is no secret.
+    pub fn goes_to(&self, content: &Content) -> Option<String> {
+        match self {
+            Self::None {} => None,
+            Self::OAuth2 { client, .. } => {
+                origin(&client.token_url).map(|url| url.origin().ascii_serialization())
+            }
+            _ => content.origin(),
         }
     }
 
@@ -175,7 +187,8 @@ impl TokenClient {
                 None
             }
         };
-        TokenRequest { authorization, body: form.finish() }
+        let url = Url::parse(&self.token_url).map_or_else(|_| self.token_url.clone(), String::from);
+        TokenRequest { url, authorization, body: form.finish() }
     }
 
     fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
@@ -220,8 +233,8 @@ fn check_token_url(text: &str, rules: Rules<'_>) -> Vec<Fault> {
     if text.len() > limits::URL_TEMPLATE {
         return vec![Fault::new("", format!("a URL has at most {} bytes", limits::URL_TEMPLATE))];
     }
-    let known = |url: &Url| matches!(url.scheme(), "https" | "http");
-    let Some(url) = Url::parse(text).ok().filter(known) else {
+    // A URL parser reads an address out of `https:host` as well; the rules of addresses are held to what is written in full.
+    let Some(url) = Url::parse(text).ok().filter(|_| origin(text).is_some()) else {
         let hint = "write the full address, as in `https://example.com/oauth2/token`";
         return vec![Fault::new("", "this is no address that can be called").hint(hint)];
     };
@@ -267,6 +280,8 @@ mod tests {
         assert_eq!(basic.body, "grant_type=client_credentials&scope=coupons%3Awrite+members");
         let expected = format!("Basic {}", BASE64_STANDARD.encode("shop+1:s%2F%2B%3A%C3%A4"));
         assert_eq!(basic.authorization, Some(expected));
+        let idn = TokenClient { token_url: "https://Bücher.example/tokén".to_owned(), ..client() };
+        assert_eq!(idn.request("s").url, "https://xn--bcher-kva.example/tok%C3%A9n");
 
         let audience = Some("https://api.example.com".to_owned());
         let body = ClientAuthentication::Body;
@@ -300,6 +315,9 @@ mod tests {
             "https://login.example.com/{id}",
             "https://login.example.com:25/",
             "https://",
+            "https:login.example.com/token",
+            "https:127.0.0.1/token",
+            "https:///login.example.com/token",
         ] {
             assert_eq!(fields(TokenClient { token_url: url.to_owned(), ..client() }), ["token_url"], "{url}");
         }
