@@ -5,6 +5,7 @@ use fanhook_core::{fault::Fault, id::WorkspaceId};
 use fanhook_store::audit::{self, Entry, Subject};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -81,6 +82,22 @@ impl Caller {
         audit::record(&*self.config, &self.workspace, &entry).await?;
         Ok(())
     }
+}
+
+/// An object as the log tells it: as the API does, and beside what each of these pointers finds a secret by a mark. Every encryption
+/// gives another ciphertext, so that the mark says nothing of the secret, but that it was replaced.
+pub(crate) fn masked<'a>(
+    view: &impl Serialize,
+    secrets: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> Value {
+    let mut told = serde_json::to_value(view).unwrap_or_default();
+    for (pointer, ciphertext) in secrets {
+        if let (Some(Value::Object(holder)), Some(ciphertext)) = (told.pointer_mut(pointer), ciphertext) {
+            let mark = hex::encode(&Sha256::digest(ciphertext)[..4]);
+            holder.insert("secret".to_owned(), format!("[masked {mark}]").into());
+        }
+    }
+    told
 }
 
 /// Drops what two objects have in common, member by member; lists are compared whole.

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     StoreError, StoreResult,
+    audit::{self, Entry},
     item::{Attributes, json, number},
     keys,
-    ports::{Condition, Conditional, Item, Key, Table, Update, Write},
+    ports::{Condition, Conditional, Item, Table, Transaction, Update, Write},
 };
 
 const WHAT: &str = "proof";
@@ -131,35 +132,44 @@ pub async fn passed(
     webhook: WebhookId,
     tested: &Tested,
 ) -> StoreResult<()> {
-    note(config, keys::webhook(workspace, webhook), "tested", tested).await
+    let update = Update::default().set("tested", json(WHAT, tested)?);
+    let write = Write::Update(keys::webhook(workspace, webhook), update);
+    config.write(write, Some(Condition::Present)).await.map(|_| ())
 }
 
-/// Notes a handshake that the endpoint agreed to.
+/// Notes a handshake that the endpoint agreed to, with the entry of the audit log; false where the webhook is gone.
 pub async fn shaken(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     handshake: &Handshake,
-) -> StoreResult<()> {
-    note(config, keys::webhook(workspace, webhook), "handshake", handshake).await
+    audit: &Entry,
+) -> StoreResult<bool> {
+    let update = Update::default().set("handshake", json(WHAT, handshake)?);
+    consented(config, workspace, webhook, update, audit).await
 }
 
-/// Notes an administrator's statement.
+/// Notes an administrator's statement, with the entry of the audit log; false where the webhook is gone.
 pub async fn stated(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     statement: &Statement,
-) -> StoreResult<()> {
-    note(config, keys::webhook(workspace, webhook), "statement", statement).await
+    audit: &Entry,
+) -> StoreResult<bool> {
+    let update = Update::default().set("statement", json(WHAT, statement)?);
+    consented(config, workspace, webhook, update, audit).await
 }
 
-async fn note(
+async fn consented(
     config: &dyn Table,
-    webhook: Key,
-    name: &'static str,
-    proof: &impl Serialize,
-) -> StoreResult<()> {
-    let update = Update::default().set(name, json(WHAT, proof)?);
-    config.write(Write::Update(webhook, update), Some(Condition::Present)).await.map(|_| ())
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    update: Update,
+    audit: &Entry,
+) -> StoreResult<bool> {
+    let write = Write::Update(keys::webhook(workspace, webhook), update);
+    let mut writes = vec![(write, Some(Condition::Present))];
+    writes.extend(audit::writes(workspace, audit)?);
+    Ok(matches!(config.transact(writes).await?, Transaction::Done))
 }

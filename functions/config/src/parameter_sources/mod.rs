@@ -139,7 +139,7 @@ pub(crate) async fn create(
     let id = ParameterSourceId::new(admin.random.uuid7(admin.now));
     let value = input.value(&admin, id, None).await?;
     let source = input.source(&admin, id, 1, value);
-    let view = ParameterSourceView::from(&source);
+    let view = ParameterSourceView::audited(&source);
     let entry = admin.entry(Action::Made, ("parameter_source", &id.to_string()), None, Some(&view));
     match parameter_sources::create(&*admin.config, &source, &entry).await? {
         Saved::Done => Ok((StatusCode::CREATED, tagged(&source))),
@@ -190,7 +190,7 @@ pub(crate) async fn replace(
         input.check(&admin, interface(&old))?;
         let value = input.value(&admin, id, interface(&old)).await?;
         let new = input.source(&admin, id, old.version + 1, value);
-        let (before, after) = (ParameterSourceView::from(&old), ParameterSourceView::from(&new));
+        let (before, after) = (ParameterSourceView::audited(&old), ParameterSourceView::audited(&new));
         let of = ("parameter_source", &*id.to_string());
         let entry = admin.entry(Action::Replaced, of, Some(&before), Some(&after));
         match parameter_sources::replace(&*admin.config, &old, &new, &entry).await? {
@@ -217,7 +217,7 @@ pub(crate) async fn delete(
     for _ in 0..ATTEMPTS {
         let source = find(&admin, id).await?;
         if_match.check(Some(&Tag::version(source.version)))?;
-        let view = ParameterSourceView::from(&source);
+        let view = ParameterSourceView::audited(&source);
         let entry = admin.entry(Action::Deleted, ("parameter_source", &id.to_string()), Some(&view), None);
         match parameter_sources::delete(&*admin.config, &source, &entry).await? {
             Deleted::Done => return Ok(StatusCode::NO_CONTENT),

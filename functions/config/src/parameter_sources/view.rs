@@ -6,7 +6,10 @@ use fanhook_core::{
     webhook::Header,
 };
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::audit::masked;
 
 /// A parameter source as callers see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,6 +82,18 @@ impl From<&ParameterSource> for ParameterSourceView {
                 SourceValue::Interface(interface) => ValueView::Interface(interface.into()),
             },
         }
+    }
+}
+
+impl ParameterSourceView {
+    /// A parameter source as the audit log tells it.
+    pub(crate) fn audited(source: &ParameterSource) -> Value {
+        let secret = match &source.value {
+            SourceValue::Constant(_) => None,
+            SourceValue::Interface(interface) => interface.secret_header.as_ref(),
+        };
+        let secret = secret.map(|header| header.ciphertext.as_str());
+        masked(&Self::from(source), [("/value/secret_header", secret)])
     }
 }
 

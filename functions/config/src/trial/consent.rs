@@ -149,8 +149,10 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
     if shaken.allowed {
         let handshake = Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at };
         let view = HandshakeView::from(handshake.clone());
-        admin.record(Action::Consented, ("webhook", &id.to_string()), Some(&view)).await?;
-        proofs::shaken(&*admin.config, &admin.workspace, id, &handshake).await?;
+        let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), None, Some(&view));
+        if !proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? {
+            return Err(Problem::not_found());
+        }
         // The allowed rate holds from now on.
         settle(&admin, id).await?;
     }
@@ -174,8 +176,10 @@ pub(crate) async fn state(
     let by = admin.person.clone();
     let statement = Statement { origin: origin(&webhook)?, by, text: input.text, at: admin.now };
     let view = StatementView::from(statement.clone());
-    admin.record(Action::Consented, ("webhook", &id.to_string()), Some(&view)).await?;
-    proofs::stated(&*admin.config, &admin.workspace, id, &statement).await?;
+    let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), None, Some(&view));
+    if !proofs::stated(&*admin.config, &admin.workspace, id, &statement, &entry).await? {
+        return Err(Problem::not_found());
+    }
     Ok((StatusCode::CREATED, Json(self::view(&admin, &webhook).await?)))
 }
 

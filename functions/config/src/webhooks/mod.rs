@@ -155,7 +155,7 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     let webhook = input.webhook(&admin, id, 1, Secured { authentication, signing });
     // The endpoint first: a webhook without one could not be called.
     endpoint::write(&admin, &webhook, &Proofs::default()).await?;
-    let view = WebhookView::new(&webhook, None);
+    let view = WebhookView::audited(&webhook);
     let entry = admin.entry(Action::Made, ("webhook", &id.to_string()), None, Some(&view));
     match webhooks::create(&*admin.config, &webhook, &entry).await? {
         Saved::Done => Ok((StatusCode::CREATED, WebhookView::tagged(&webhook, fresh.told))),
@@ -212,7 +212,7 @@ pub(crate) async fn replace(
             signing: fresh.signing(&admin, id, input.signing.as_ref(), &old.signing).await?,
         };
         let new = input.webhook(&admin, id, old.version + 1, secured);
-        let (before, after) = (WebhookView::new(&old, None), WebhookView::new(&new, None));
+        let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
         match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
             Saved::Done => {
@@ -244,7 +244,7 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
             return Err(Problem::not_found());
         };
         if_match.check(Some(&Tag::version(webhook.version)))?;
-        let view = WebhookView::new(&webhook, None);
+        let view = WebhookView::audited(&webhook);
         let entry = admin.entry(Action::Deleted, ("webhook", &id.to_string()), Some(&view), None);
         match webhooks::delete(&*admin.config, &webhook, &entry).await? {
             Deleted::Done => {

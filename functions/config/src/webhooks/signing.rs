@@ -210,7 +210,7 @@ pub(crate) async fn rotate_secret(
         }
         let signing = fresh.rotated(&admin, id, &input, &old.signing).await?;
         let new = Webhook { version: old.version + 1, signing, ..old.clone() };
-        let (before, after) = (WebhookView::new(&old, None), WebhookView::new(&new, None));
+        let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
         match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
             Saved::Done => {

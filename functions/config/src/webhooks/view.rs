@@ -6,9 +6,11 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, TokenClient, Webhook},
 };
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::masked,
     output::Time,
     precondition::{Tag, Tagged},
 };
@@ -122,6 +124,16 @@ impl WebhookView {
     /// The same with its entity tag.
     pub(crate) fn tagged(webhook: &Webhook, made: Option<String>) -> Tagged<Self> {
         Tagged(Tag::version(webhook.version), Self::new(webhook, made))
+    }
+
+    /// A webhook as the audit log tells it.
+    pub(crate) fn audited(webhook: &Webhook) -> Value {
+        let signing = match &webhook.signing {
+            Signing::None {} => None,
+            Signing::StandardWebhooks { secret, .. } => Some(secret.ciphertext.as_str()),
+        };
+        let secrets = [("/authentication", webhook.authentication.ciphertext()), ("/signing", signing)];
+        masked(&Self::new(webhook, None), secrets)
     }
 
     /// A webhook; `made` is its signing secret, where this request made it.

@@ -34,11 +34,20 @@ async fn every_change_is_told_with_who_what_when_before_and_after() {
     }
     assert_eq!(told[2]["before"], Value::Null);
     assert_eq!(told[2]["after"]["content"], told[0]["before"]["content"]);
-    assert_eq!(told[1]["before"], json!({"version": 1, "name": "Coupons", "signing": {}}));
+    let secret = |at: &str| told[1][at]["authentication"]["secret"].as_str().unwrap();
+    assert!(secret("before").starts_with("[masked ") && secret("before") != secret("after"), "{}", told[1]);
+    let authentication = |at: &str| json!({"secret": secret(at)});
+    let before = json!({
+        "version": 1, "name": "Coupons", "authentication": authentication("before"), "signing": {},
+    });
+    assert_eq!(told[1]["before"], before);
     // A secret that is given is a new one.
     let overlap = (START + Duration::from_millis(2) + DAY).to_string();
-    let signing = json!({"previous_valid_until": overlap});
-    assert_eq!(told[1]["after"], json!({"version": 2, "name": "Vouchers", "signing": signing}));
+    let after = json!({
+        "version": 2, "name": "Vouchers", "authentication": authentication("after"),
+        "signing": {"previous_valid_until": overlap},
+    });
+    assert_eq!(told[1]["after"], after);
     assert_eq!(told[0]["after"], Value::Null);
     assert_eq!(told[2]["at"], (START + Duration::from_millis(1)).to_string());
     let text = json!(told).to_string();

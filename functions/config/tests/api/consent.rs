@@ -96,6 +96,10 @@ async fn a_statement_tells_who_made_it_and_does_not_lift_the_endpoints_own_rate(
     assert_eq!((&statement["by"], &statement["text"]), (&json!("admin"), &json!("agreed by mail")));
     assert_eq!(statement["origin"], "https://crm.example.com");
     assert_eq!(world.allowed(&id).await, Some(30));
+    let audit = world.get(format!("/audit?kind=webhook&id={id}")).await;
+    let consents: Vec<&Value> =
+        audit["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "consented").collect();
+    assert!(consents.len() == 2 && consents.iter().any(|entry| entry["after"]["text"] == "agreed by mail"));
     for text in ["", "  ", &"x".repeat(1001)] {
         let refused = world.call("POST", &path).json(&json!({"text": text})).send().await;
         assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["text"]));
