@@ -12,6 +12,7 @@ use crate::{
     outcome::{Outcome, Reason},
     parameter_source::Interface,
     run::{EndpointSettings, Pinned},
+    time::Millis,
 };
 
 /// A question. Its tag, `direct`, is a field that no event of a queue has.
@@ -38,6 +39,15 @@ impl Question {
             Self::Fetch(_) => "fetch",
         }
     }
+
+    /// Until when whoever asks waits for the answer.
+    pub fn end(&self) -> Millis {
+        match self {
+            Self::Preview(message) | Self::Test(message) => message.end,
+            Self::Handshake(handshake) => handshake.message.end,
+            Self::Fetch(fetch) => fetch.end,
+        }
+    }
 }
 
 /// One user's message, outside any run.
@@ -52,6 +62,8 @@ pub struct Message {
     pub recipient: String,
     /// Whether the user's profile is read where the line does not say enough.
     pub profile: bool,
+    /// Until when whoever asks waits.
+    pub end: Millis,
 }
 
 /// A handshake by which an endpoint agrees (CloudEvents 1.0, HTTP webhook, section 4).
@@ -76,6 +88,8 @@ pub struct Fetch {
     pub source: ParameterSourceId,
     /// How it is asked.
     pub interface: Interface,
+    /// Until when whoever asks waits.
+    pub end: Millis,
 }
 
 /// The answer to a question; its tag is a field that no answer has.

@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use crate::{
     access::Caller,
     problem::{Problem, Result},
-    trial::unexpected,
+    trial::{ask, end, unexpected},
 };
 
 /// Values by parameter.
@@ -79,8 +79,8 @@ async fn value(caller: &Caller, id: ParameterSourceId) -> Result<std::result::Re
         SourceValue::Constant(constant) => return Ok(Ok(constant.text)),
         SourceValue::Interface(interface) => interface,
     };
-    let fetch = Fetch { workspace: caller.workspace.clone(), source: id, interface };
-    match caller.deliver.ask(&Question::Fetch(Box::new(fetch))).await? {
+    let fetch = Fetch { workspace: caller.workspace.clone(), source: id, interface, end: end(caller) };
+    match ask(caller, &Question::Fetch(Box::new(fetch))).await? {
         Answer::Value { value } => Ok(Ok(value)),
         Answer::NoValue { failure } => {
             let fault = Fault::new("", format!("`{name}`: {}", failure.detail));

@@ -13,7 +13,7 @@ use fanhook_store::proofs::{self, Handshake, Statement};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{begin, input::WebhookPreview, message, unexpected};
+use super::{ask, begin, input::WebhookPreview, message, unexpected};
 use crate::{
     access::{Admin, Caller, Id, Member},
     audit::Action,
@@ -142,7 +142,7 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         per_minute: webhook.limits.requests_per_second.map(|limit| Rate::per_second(limit).a_minute()),
     };
     let at = begin(&admin, &webhook).await?;
-    let shaken = match admin.deliver.ask(&Question::Handshake(Box::new(question))).await? {
+    let shaken = match ask(&admin, &Question::Handshake(Box::new(question))).await? {
         Answer::Handshake(shaken) => *shaken,
         other => return Err(unexpected(&other)),
     };

@@ -7,6 +7,8 @@ pub(crate) mod consent;
 mod input;
 mod log;
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -34,6 +36,10 @@ use crate::{
     runs::start::{fitting, pin},
     webhooks::{self, settings},
 };
+
+/// How long a request waits for `deliver`, whatever it asks: the longest test send and a cold start lie within, and the function, which is
+/// ended after 29 s, still has time to note what came of it.
+const LONGEST: Duration = Duration::from_secs(25);
 
 /// The requests that a user would get.
 #[derive(Debug, Serialize, ToSchema)]
@@ -173,7 +179,7 @@ async fn preview(
         calls::take(caller, webhook).await?
     };
     let message = message(caller, webhook, push, sample, calls).await?;
-    match caller.deliver.ask(&Question::Preview(message)).await? {
+    match ask(caller, &Question::Preview(message)).await? {
         Answer::Preview { messages } => Ok(Json(PreviewView { messages })),
         other => Err(unexpected(&other)),
     }
@@ -189,7 +195,7 @@ async fn test(
     let (config, at) = (&*caller.config, begin(caller, webhook).await?);
     let calls = calls::take(caller, webhook).await?;
     let message = message(caller, webhook, push, sample, calls).await?;
-    let tested = match caller.deliver.ask(&Question::Test(message)).await? {
+    let tested = match ask(caller, &Question::Test(message)).await? {
         Answer::Test(tested) => *tested,
         other => return Err(unexpected(&other)),
     };
@@ -225,7 +231,22 @@ pub(crate) async fn message(
         settings: settings(webhook, &proofs, caller.now),
         recipient: sample.line(),
         profile: sample.profile,
+        end: end(caller),
     }))
+}
+
+/// Until when a request waits for `deliver`: one end for all that it asks.
+pub(crate) fn end(caller: &Caller) -> Millis {
+    caller.now + LONGEST
+}
+
+/// Asks `deliver`, while the request has time.
+pub(crate) async fn ask(caller: &Caller, question: &Question) -> Result<Answer> {
+    let left = question.end().since(caller.clock.now());
+    if left.is_zero() {
+        return Err(Problem::unavailable());
+    }
+    Ok(caller.deliver.ask(question, left).await?)
 }
 
 /// An answer that is none to what was asked.

@@ -1,9 +1,11 @@
 //! Parameter sources, and the values that runs take from them.
 
+use std::time::Duration;
+
 use fanhook_store::runs;
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, MARKETER, MEMBER, World, at_once, push, webhook};
+use crate::world::{ADMIN, MARKETER, MEMBER, START, World, at_once, push, webhook};
 
 fn constant(name: &str, text: &str) -> Value {
     json!({"name": name, "value": {"kind": "constant", "type": "character", "text": text}})
@@ -214,4 +216,24 @@ async fn a_preview_asks_an_interface_for_those_alone_who_may_use_the_webhook() {
         assert_eq!(asked[0]["pinned"]["push_content"]["values"]["coupon"], "coupon");
     }
     assert_eq!(preview(ADMIN).await.1[0]["direct"], "fetch");
+}
+
+#[tokio::test]
+async fn a_test_has_the_time_that_its_sources_leave_and_is_not_sent_where_there_is_none() {
+    let world = World::new();
+    let hook = world.calling(&world.source(&interface(Some("s"))).await).await;
+    let test = async |takes| {
+        *world.deliver.takes.lock().unwrap() = Duration::from_secs(takes);
+        *world.deliver.answer.lock().unwrap() = Some(json!({"direct": "value", "value": "B10"}));
+        let input = json!({"id": {"type": "MOBILE", "value": "1"}});
+        world.call("POST", format!("/webhooks/{hook}/test")).json(&input).send().await
+    };
+    // The test itself is answered with a value too, which is none to what was asked.
+    assert_eq!(test(10).await.code(500), "internal");
+    let asked: Vec<Value> = std::mem::take(&mut *world.deliver.questions.lock().unwrap());
+    let ends: Vec<_> = asked.iter().map(|question| (&question["direct"], &question["end"])).collect();
+    let end = json!(START + Duration::from_secs(25));
+    assert_eq!(ends, [(&json!("fetch"), &end), (&json!("test"), &end)]);
+    assert_eq!(test(25).await.code(503), "unavailable");
+    assert_eq!(world.deliver.questions.lock().unwrap().len(), 1);
 }

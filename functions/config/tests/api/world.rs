@@ -52,10 +52,12 @@ pub(crate) struct World {
 }
 
 /// What is asked of `deliver`, and what it answers; none: it fails.
-#[derive(Default)]
 pub(crate) struct Deliver {
     pub(crate) questions: Mutex<Vec<Value>>,
     pub(crate) answer: Mutex<Option<Value>>,
+    /// How long each answer takes.
+    pub(crate) takes: Mutex<Duration>,
+    clock: Arc<ManualClock>,
 }
 
 impl Deliver {
@@ -63,6 +65,7 @@ impl Deliver {
         let deliver = Arc::clone(self);
         MemoryDirect::new(move |question| {
             deliver.questions.lock().unwrap().push(serde_json::from_str(&question).unwrap());
+            deliver.clock.advance(*deliver.takes.lock().unwrap());
             let answer = deliver.answer.lock().unwrap().as_ref().map(Value::to_string);
             Box::pin(std::future::ready(answer))
         })
@@ -201,7 +204,12 @@ impl World {
             (Arc::new(config), Arc::new(ledger), Arc::new(fanout), Arc::new(clock));
         let profiles = Arc::new(MemoryTable::without_sort_key());
         let (objects, secrets) = (Arc::new(MemoryObjects::new()), Arc::new(MemorySecrets::new()));
-        let deliver = Arc::new(Deliver::default());
+        let deliver = Arc::new(Deliver {
+            questions: Mutex::default(),
+            answer: Mutex::default(),
+            takes: Mutex::default(),
+            clock: clock.clone(),
+        });
         let router = router(Ports {
             config: seen(config.clone()),
             profiles: seen(profiles),

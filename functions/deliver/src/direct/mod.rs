@@ -36,13 +36,16 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// Time kept for the answer to a question.
 const ANSWERING: Duration = Duration::from_secs(1);
 
-/// Answers a question, in an invocation that the platform ends at `deadline`.
+/// Answers a question, in an invocation that the platform ends at `deadline`, while whoever asks waits.
 ///
 /// # Errors
 /// What was asked is not what `config` asks; trying again won't help.
 pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> StoreResult<Answer> {
     let (name, began) = (question.name(), ports.clock.now());
+    let deadline = deadline.min(question.end());
     let answered = match question {
+        // Whoever asks would not hear what came of it.
+        _ if deadline <= began + ANSWERING => Ok(Answer::Unavailable {}),
         Question::Preview(message) => preview(ports, &message).await,
         Question::Test(message) => test(ports, &message, deadline).await,
         Question::Fetch(question) => fetch::fetch(ports, &question, deadline).await,

@@ -29,7 +29,8 @@ impl World {
         let pinned = runs::pinned(&*self.ledger, self.run).await.unwrap().unwrap();
         let settings = endpoints::get(&*self.ledger, self.webhook).await.unwrap().unwrap().settings;
         let recipient = String::from_utf8(recipient.to_vec()).unwrap();
-        Box::new(Message { pinned, settings, recipient, profile: false })
+        let end = self.clock.now() + TIMEOUT;
+        Box::new(Message { pinned, settings, recipient, profile: false, end })
     }
 
     async fn ask(&self, question: Question) -> Answer {
@@ -270,6 +271,24 @@ async fn a_test_waits_for_twenty_seconds_at_most() {
 }
 
 #[tokio::test]
+async fn a_test_ends_while_who_asks_still_waits_and_is_not_begun_where_nobody_would_hear_of_it() {
+    let world = World::new(secured()).await;
+    world.endpoint.script(|_, _| (Duration::from_secs(9), Reply::Status(200)));
+    let question = async |left| {
+        let end = world.clock.now() + left;
+        Question::Test(Box::new(Message { end, ..*world.message(&line(0)).await }))
+    };
+    let began = world.clock.now();
+    let short = question(Duration::from_secs(5)).await;
+    let Answer::Test(tested) = world.ask(short).await else { panic!() };
+    assert_eq!(tested.verdict.reason, Reason::ExhaustedTimeout);
+    assert_eq!(world.clock.now().since(began), Duration::from_secs(4));
+    let late = question(Duration::from_secs(1)).await;
+    assert_eq!(world.ask(late).await, Answer::Unavailable {});
+    assert_eq!(world.endpoint.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn who_would_not_be_sent_to_is_not_tested_and_told_why() {
     let world = World::new(Setup::default()).await;
     let nobody = b"{\"qaid\":\"u\",\"ids\":{\"MOBILE\":[\"no number\"]}}\n";
@@ -352,8 +371,9 @@ async fn fetch(world: &World, pointer: &str) -> Answer {
         "secret_header": {"name": "X-Api-Key", "ciphertext": ciphertext},
     });
     let interface = serde_json::from_value(interface).unwrap();
+    let end = world.clock.now() + TIMEOUT;
     world
-        .ask(Question::Fetch(Box::new(Fetch { workspace: world.workspace.clone(), source, interface })))
+        .ask(Question::Fetch(Box::new(Fetch { workspace: world.workspace.clone(), source, interface, end })))
         .await
 }
 

@@ -12,9 +12,6 @@ use fanhook_core::direct::{Answer, Question};
 use super::CONNECT;
 use crate::ports::{Direct, DirectError};
 
-/// Longest wait for an answer: a test's deadline and a cold start lie within, and whoever asks still has time to answer an API call.
-const LONGEST: Duration = Duration::from_secs(25);
-
 /// A function of Lambda that answers questions.
 #[derive(Clone, Debug)]
 pub struct LambdaDirect {
@@ -25,7 +22,7 @@ pub struct LambdaDirect {
 impl LambdaDirect {
     /// The function of that name.
     pub fn new(config: &SdkConfig, function: impl Into<String>) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(LONGEST).build();
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
         // An invocation that is repeated might send twice.
         let config = Config::from(config)
             .to_builder()
@@ -38,10 +35,11 @@ impl LambdaDirect {
 
 #[async_trait]
 impl Direct for LambdaDirect {
-    async fn ask(&self, question: &Question) -> Result<Answer, DirectError> {
+    async fn ask(&self, question: &Question, within: Duration) -> Result<Answer, DirectError> {
         let payload = serde_json::to_vec(question).map_err(|error| DirectError::Failed(error.to_string()))?;
         let invoke = self.client.invoke().function_name(&self.function).payload(Blob::new(payload));
-        let answer = invoke.send().await.map_err(failed)?;
+        let answered = tokio::time::timeout(within, invoke.send()).await;
+        let answer = answered.map_err(|late| DirectError::Unanswered(late.into()))?.map_err(failed)?;
         if let Some(kind) = answer.function_error() {
             // The payload is the function's own error; its log tells more.
             return Err(DirectError::Failed(format!("a {kind} error of the function")));

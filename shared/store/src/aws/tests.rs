@@ -15,10 +15,13 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value as Json, json};
 
-use super::{DynamoTable, S3Objects, SqsQueue};
-use crate::ports::{
-    Condition, Conditional, Item, Key, Message, ObjectError, Objects, Queue, Table, Transaction, Update,
-    Value, Write,
+use super::{DynamoTable, LambdaDirect, S3Objects, SqsQueue};
+use crate::{
+    contract,
+    ports::{
+        Condition, Conditional, Direct, DirectError, Item, Key, Message, ObjectError, Objects, Queue, Table,
+        Transaction, Update, Value, Write,
+    },
 };
 
 /// An answer: status, headers, body.
@@ -268,4 +271,21 @@ async fn an_answer_that_ignores_the_range_is_cut_to_it() {
     let script = Script::new([whole]);
     let fetched = S3Objects::new(&script.config(), "bucket").get("key", 3..5, None).await;
     assert_eq!(fetched.ok().map(|fetched| (fetched.bytes, fetched.size)), Some(("34".into(), 10)));
+}
+
+#[tokio::test]
+async fn who_asks_waits_no_longer_than_it_has_time() {
+    #[derive(Debug)]
+    struct Silent;
+    impl HttpConnector for Silent {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::new(std::future::pending())
+        }
+    }
+    let connector = SharedHttpConnector::new(Silent);
+    let config = Script::new([]).config().into_builder();
+    let config = config.http_client(http_client_fn(move |_, _| connector.clone())).build();
+    let deliver = LambdaDirect::new(&config, "deliver");
+    let asked = deliver.ask(&contract::question("{}"), Duration::from_millis(1)).await;
+    assert!(matches!(asked, Err(DirectError::Unanswered(_))), "{asked:?}");
 }

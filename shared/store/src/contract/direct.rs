@@ -1,5 +1,7 @@
 //! The contract of questions to `deliver`.
 
+use std::time::Duration;
+
 use fanhook_core::{
     direct::{Answer, Message, Question},
     time::Millis,
@@ -8,16 +10,25 @@ use serde_json::{Value, json};
 
 use crate::ports::{Direct, DirectError};
 
+/// A cold start lies within.
+const WITHIN: Duration = Duration::from_secs(25);
+/// Some day.
+const END: Millis = Millis(4_102_444_800_000);
+
 /// A question is answered by the function; one that it fails on is told as failed.
 pub async fn direct(direct: &dyn Direct) {
-    let question = |template: &str| Question::Preview(Box::new(message(template)));
-    let answer = direct.ask(&question("{\"to\":\"{id}\"}")).await.expect("an answer");
+    let answer = direct.ask(&question("{\"to\":\"{id}\"}"), WITHIN).await.expect("an answer");
     let Answer::Preview { messages } = answer else { panic!("another answer") };
     let request = messages[0].request.as_ref().expect("a request");
     assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://crm.example.com/coupons"));
     assert_eq!(request.body, "{\"to\":\"ann@example.com\"}");
-    let failed = direct.ask(&question("{\"to\":\"{nothing}\"}")).await;
+    let failed = direct.ask(&question("{\"to\":\"{nothing}\"}"), WITHIN).await;
     assert!(matches!(failed, Err(DirectError::Failed(_))), "{failed:?}");
+}
+
+/// A preview of a message whose body has this template.
+pub(crate) fn question(template: &str) -> Question {
+    Question::Preview(Box::new(message(template)))
 }
 
 fn message(template: &str) -> Message {
@@ -35,7 +46,7 @@ fn message(template: &str) -> Message {
             "requests_per_second": null, "retry": {"give_up_after_seconds": 0}, "signing": {"kind": "none"}, "updated": Millis(0),
         },
         "recipient": "{\"qaid\":\"ann\",\"ids\":{\"EMAIL\":[\"Ann@Example.com\"]}}\n",
-        "profile": false,
+        "profile": false, "end": END,
     });
     serde_json::from_value(message).expect("a message")
 }

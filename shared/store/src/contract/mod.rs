@@ -18,6 +18,8 @@ mod table;
 use std::hash::{BuildHasher, RandomState};
 
 pub use direct::direct;
+#[cfg(test)]
+pub(crate) use direct::question;
 pub use ledger::ledger;
 pub use objects::objects;
 pub use queue::queue;

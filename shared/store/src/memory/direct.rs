@@ -1,5 +1,7 @@
 //! The twin of direct invocations: question and answer pass as JSON, within the service's limit, to whatever answers in the function's place.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use fanhook_core::direct::{Answer, Question};
 use futures_util::future::BoxFuture;
@@ -26,7 +28,7 @@ impl MemoryDirect {
 
 #[async_trait]
 impl Direct for MemoryDirect {
-    async fn ask(&self, question: &Question) -> Result<Answer, DirectError> {
+    async fn ask(&self, question: &Question, _within: Duration) -> Result<Answer, DirectError> {
         let failed = |error: serde_json::Error| DirectError::Failed(error.to_string());
         let payload = serde_json::to_string(question).map_err(failed)?;
         if payload.len() > PAYLOAD {

@@ -1,5 +1,7 @@
 //! Questions to `deliver`, and its answers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use fanhook_core::direct::{Answer, Question};
 
@@ -20,6 +22,7 @@ pub enum DirectError {
 /// Asks `deliver`.
 #[async_trait]
 pub trait Direct: Send + Sync {
-    /// Asks a question once, and waits for its answer: a question may send something, so it is never asked again by itself.
-    async fn ask(&self, question: &Question) -> Result<Answer, DirectError>;
+    /// Asks a question once, and waits for its answer, no longer than `within`: a question may send something, so it is never asked again
+    /// by itself.
+    async fn ask(&self, question: &Question, within: Duration) -> Result<Answer, DirectError>;
 }
