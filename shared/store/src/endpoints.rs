@@ -22,7 +22,7 @@ pub struct Endpoint {
     pub webhook: WebhookId,
     /// Limits, retry policy and signing of now.
     pub settings: EndpointSettings,
-    /// It answered 410: nothing is sent until the webhook is changed.
+    /// It answered 410: nothing is sent until an administrator opens it.
     pub parked: bool,
     /// It asked to be left alone until then (`Retry-After`).
     pub not_before: Option<Millis>,
@@ -49,14 +49,17 @@ pub async fn get(ledger: &dyn Table, webhook: WebhookId) -> StoreResult<Option<E
     ledger.get(&keys::endpoint(webhook)).await?.map(|item| Endpoint::read(webhook, &item)).transpose()
 }
 
-/// Writes the settings of now, and opens an endpoint again that was parked or asked to be left alone.
+/// Writes the settings of now; what the endpoint said of itself stays.
 pub async fn put(ledger: &dyn Table, webhook: WebhookId, settings: &EndpointSettings) -> StoreResult<()> {
     let json = serde_json::to_string(settings).map_err(|error| StoreError::corrupt("endpoint", error))?;
-    let update = Update::default()
-        .set("settings", text(json))
-        .with("parked", Change::Remove)
-        .with("not_before", Change::Remove);
+    let update = Update::default().set("settings", text(json));
     ledger.write(Write::Update(keys::endpoint(webhook), update), None).await.map(|_| ())
+}
+
+/// Opens an endpoint again that was parked or asked to be left alone.
+pub async fn open(ledger: &dyn Table, webhook: WebhookId) -> StoreResult<()> {
+    let update = Update::default().with("parked", Change::Remove).with("not_before", Change::Remove);
+    ledger.write(Write::Update(keys::endpoint(webhook), update), Some(Condition::Present)).await.map(|_| ())
 }
 
 /// Forgets an endpoint.

@@ -12,7 +12,7 @@ use fanhook_core::{
     id::{PushId, RunId, UploadId},
     limits,
     push::Push,
-    run::{Closing, Pinned, Proof, RunState},
+    run::{Closing, EndpointSettings, Pinned, Proof, RunState},
     time::Millis,
     webhook::Webhook,
 };
@@ -206,16 +206,15 @@ pub(crate) async fn fitting(caller: &Caller, push: &Push) -> Result<Webhook> {
 async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
     let webhook = fitting(caller, push).await?;
     let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
-    match endpoints::get(&*caller.ledger, webhook.id).await? {
-        Some(endpoint) if endpoint.settings == settings(&webhook, &proofs, endpoint.settings.updated) => {
-            if endpoint.parked {
-                let detail =
-                    "the endpoint answered `410 Gone`; when it is back, save its webhook again to open it";
-                return Err(Problem::conflict("endpoint_parked", detail));
-            }
-        }
+    let endpoint = endpoints::get(&*caller.ledger, webhook.id).await?;
+    if endpoint.as_ref().is_some_and(|endpoint| endpoint.parked) {
+        let detail = "the endpoint answered `410 Gone`; when it is back, save its webhook again to open it";
+        return Err(Problem::conflict("endpoint_parked", detail));
+    }
+    let current = |now: &EndpointSettings| *now == settings(&webhook, &proofs, now.updated);
+    if !endpoint.is_some_and(|endpoint| current(&endpoint.settings)) {
         // A crash between a webhook's two writes leaves its endpoint behind.
-        _ => settle(caller, webhook.id).await?,
+        settle(caller, webhook.id).await?;
     }
     Ok(webhook)
 }

@@ -13,7 +13,7 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
-    grants, id_types,
+    endpoints, grants, id_types,
     proofs::Proofs,
     pushes,
     webhooks::{self, Deleted, Saved},
@@ -217,6 +217,7 @@ pub(crate) async fn replace(
         match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
             Saved::Done => {
                 endpoint::settle(&admin, id).await?;
+                endpoints::open(&*admin.ledger, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
             Saved::NameTaken => return Err(name_taken()),

@@ -47,7 +47,9 @@ async fn a_handshake_asks_as_the_api_and_its_rate_holds_from_then_on() {
     );
     assert_eq!(world.consent(&id).await["agreed"], false);
 
+    world.shut(&id).await;
     let agreed = world.shake(&id, shaken(true, Some(100))).await;
+    assert!(world.is_shut(&id).await, "who agrees does not take back what it said");
     assert_eq!(
         (&agreed["allowed"], &agreed["per_minute"], &agreed["webhook"]),
         (&json!(true), &json!(100), &json!(id))

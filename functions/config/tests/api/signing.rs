@@ -152,8 +152,10 @@ async fn a_secret_is_rotated_by_one_call_that_changes_nothing_else() {
     let world = World::new();
     let (id, _) = make(&world, json!({"kind": "standard_webhooks", "secret": GIVEN})).await;
     let before = world.get(format!("/webhooks/{id}")).await;
+    world.shut(&id).await;
     let path = format!("/webhooks/{id}/rotate-secret");
     let rotated = world.call("POST", &path).send().await.ok(200);
+    assert!(world.is_shut(&id).await);
     let first = rotated["signing"]["secret"].as_str().unwrap().to_owned();
     let mut expected = before.clone();
     expected["version"] = json!(2);

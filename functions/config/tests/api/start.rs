@@ -1,7 +1,7 @@
 use crate::world::{DAY, START, World, at_once};
 use fanhook_core::{
     id::RunId,
-    run::{Closing, Proof, RunState},
+    run::{Closing, EndpointSettings, Proof, RunState},
     time::Millis,
 };
 use fanhook_lambda::clock::ManualClock;
@@ -186,11 +186,18 @@ async fn a_start_brings_an_endpoint_that_was_left_behind_up_to_date() {
     world.start(&push, "k", &[&world.audience().await]).send().await.ok(202);
     let endpoint = endpoints::get(&*world.ledger, id).await.unwrap().unwrap();
     assert_eq!(endpoint.settings.requests_per_second, Some(50));
-    // One that is parked stays so.
-    endpoints::park(&*world.ledger, id, START).await.unwrap();
-    let refused = world.start(&push, "k2", &[&world.audience().await]).send().await;
+    // What it said of itself stays.
+    let stale = EndpointSettings { requests_per_second: None, ..endpoint.settings };
+    endpoints::put(&*world.ledger, id, &stale).await.unwrap();
+    endpoints::hold(&*world.ledger, id, START + DAY).await.unwrap();
+    world.start(&push, "k2", &[&world.audience().await]).send().await.ok(202);
+    let endpoint = endpoints::get(&*world.ledger, id).await.unwrap().unwrap();
+    assert_eq!((endpoint.settings.requests_per_second, endpoint.not_before), (Some(50), Some(START + DAY)));
+    endpoints::put(&*world.ledger, id, &stale).await.unwrap();
+    world.shut(&webhook).await;
+    let refused = world.start(&push, "k3", &[&world.audience().await]).send().await;
     assert_eq!(refused.code(409), "endpoint_parked");
-    assert!(endpoints::get(&*world.ledger, id).await.unwrap().unwrap().parked);
+    assert!(world.is_shut(&webhook).await);
 }
 
 #[tokio::test]
@@ -219,12 +226,11 @@ async fn a_run_on_a_parked_endpoint_is_refused_until_its_webhook_is_saved_again(
     let webhook = world.webhook().await;
     let push = world.push(&webhook).await;
     let upload = world.audience().await;
-    let later = START + Duration::from_secs(1);
-    fanhook_store::endpoints::park(&*world.ledger, webhook.parse().unwrap(), later).await.unwrap();
+    world.shut(&webhook).await;
     assert_eq!(world.start(&push, "k", &[&upload]).send().await.code(409), "endpoint_parked");
-    world.clock.advance(Duration::from_secs(2));
     let saved = crate::world::webhook("Coupons");
     world.call("PUT", format!("/webhooks/{webhook}")).json(&saved).send().await.ok(200);
+    assert!(!world.is_shut(&webhook).await);
     world.start(&push, "k", &[&upload]).send().await.ok(202);
 }
 

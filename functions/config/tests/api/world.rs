@@ -12,6 +12,7 @@ use config::{Access, Ports, Settings, router};
 use fanhook_core::{id::RunId, time::Millis};
 use fanhook_lambda::{clock::ManualClock, random::SystemRandom};
 use fanhook_store::{
+    endpoints,
     memory::{MemoryDirect, MemoryObjects, MemoryQueue, MemorySecrets, MemoryTable},
     ports::{Objects, Table},
     runs::{self, Run},
@@ -294,6 +295,21 @@ impl World {
         }));
         let input = json!({"id": {"type": "MOBILE", "value": "1"}, "values": {"coupon": "B10"}});
         self.call("POST", format!("/webhooks/{webhook}/test")).json(&input).send().await.ok(200);
+    }
+
+    /// A webhook's endpoint answered 410, and another time that it wants to be left alone.
+    pub(crate) async fn shut(&self, webhook: &str) {
+        let (ledger, id) = (&*self.ledger, webhook.parse().unwrap());
+        endpoints::park(ledger, id, START).await.unwrap();
+        endpoints::hold(ledger, id, START + DAY).await.unwrap();
+    }
+
+    /// Whether a webhook's endpoint is as [`Self::shut`] left it; else it is wholly open.
+    pub(crate) async fn is_shut(&self, webhook: &str) -> bool {
+        let endpoint = endpoints::get(&*self.ledger, webhook.parse().unwrap()).await.unwrap().unwrap();
+        let shut = (endpoint.parked, endpoint.not_before);
+        assert!([(true, Some(START + DAY)), (false, None)].contains(&shut), "{shut:?}");
+        endpoint.parked
     }
 
     /// Runs of a webhook may be as large as they like.

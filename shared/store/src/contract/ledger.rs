@@ -490,10 +490,12 @@ async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
     done(endpoints::hold(table, webhook, NOW + 120 * SECOND).await);
     done(endpoints::hold(table, webhook, NOW + 60 * SECOND).await);
     done(endpoints::park(table, webhook, NOW).await);
-    let stored = done(endpoints::get(table, webhook).await);
-    let held = stored.map(|endpoint| (endpoint.not_before, endpoint.parked));
-    assert_eq!(held, Some((Some(NOW + 120 * SECOND), true)));
-    // A change of the webhook opens it again.
+    let held = async || {
+        let stored = done(endpoints::get(table, webhook).await);
+        stored.map(|endpoint| (endpoint.not_before, endpoint.parked))
+    };
+    assert_eq!(held().await, Some((Some(NOW + 120 * SECOND), true)));
+    // Other settings change nothing of that; it is opened by itself.
     let settings = EndpointSettings {
         requests_per_second: None,
         allowed_per_minute: None,
@@ -504,9 +506,12 @@ async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
         updated: NOW,
     };
     done(endpoints::put(table, webhook, &settings).await);
-    assert!(done(endpoints::get(table, webhook).await).is_some_and(|endpoint| !endpoint.parked));
+    assert_eq!(held().await, Some((Some(NOW + 120 * SECOND), true)));
+    done(endpoints::open(table, webhook).await);
+    assert_eq!(held().await, Some((None, false)));
     let unknown = WebhookId::new(Uuid::new_v4());
     done(endpoints::park(table, unknown, NOW).await);
+    done(endpoints::open(table, unknown).await);
     assert_eq!(done(endpoints::get(table, unknown).await), None);
 }
 
