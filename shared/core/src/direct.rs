@@ -100,6 +100,9 @@ pub enum Answer {
     Preview {
         /// One a message: under policy `all` the user may get several.
         messages: Vec<Preview>,
+        /// How many there are, where an answer does not hold all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u32>,
     },
     /// To [`Question::Test`].
     Test(Box<Tested>),
@@ -311,7 +314,7 @@ mod tests {
             failure: Some(failure.clone()),
         };
         let answers = [
-            Answer::Preview { messages: vec![Preview { request, verdict: Some(verdict) }] },
+            Answer::Preview { messages: vec![Preview { request, verdict: Some(verdict) }], count: Some(2) },
             Answer::Test(Box::new(tested)),
             Answer::Handshake(Box::new(shaken)),
             Answer::Value { value: "x".to_owned() },

@@ -130,3 +130,28 @@ pub const PAGE: usize = 100;
 pub const FAILURES_PAGE: usize = 1000;
 /// Faults that are told at once of one template.
 pub const FAULTS: usize = 50;
+/// What an answer holds of whole requests or changes, as JSON. A function's answer has at most 6 MB, in which quotes are escaped once more.
+pub const ANSWER: usize = 2 * 1024 * 1024;
+
+/// How many things of these sizes an answer holds: as many as fit into it, and the first in any case.
+pub fn fitting(sizes: impl IntoIterator<Item = usize>) -> usize {
+    let mut filled = 0;
+    let fits = |size: &usize| {
+        filled += size;
+        filled <= ANSWER
+    };
+    sizes.into_iter().take_while(fits).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_filled_to_its_limit_and_never_empty() {
+        assert_eq!(fitting([ANSWER - 1, 1, 1]), 2);
+        assert_eq!(fitting([ANSWER, 1]), 1);
+        assert_eq!(fitting([ANSWER + 1, 1]), 1);
+        assert_eq!(fitting([1, ANSWER, 1]), 1, "what is behind a gap would be lost");
+    }
+}

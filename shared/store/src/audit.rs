@@ -3,7 +3,7 @@
 //! An entry is written in the transaction of its change, where both are in the same table. Where they are not, it is written first: so
 //! no change is without its entry, though an entry may be of a change that did not come about.
 
-use fanhook_core::{id::WorkspaceId, time::Millis};
+use fanhook_core::{id::WorkspaceId, limits, time::Millis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,8 @@ use crate::{
 };
 
 const WHAT: &str = "audit entry";
+/// Entries that are read at once: they may be large, and what does not fit into the page was read for nothing.
+const AT_ONCE: usize = 10;
 
 /// What a change was about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +81,7 @@ pub async fn of_subject(
     Ok((entries, page.more))
 }
 
-/// The changes that one person made, newest first, behind the one given; and where to go on.
+/// The changes that one person made, newest first, behind the one given, as many as an answer holds; and where to go on.
 pub async fn by(
     config: &dyn Table,
     workspace: &WorkspaceId,
@@ -91,11 +93,25 @@ pub async fn by(
     let place =
         |item: &Item| Ok(Key { pk: item.text("of")?.to_owned(), sk: Some(item.text("sk")?.to_owned()) });
     let places: Vec<Key> = page.items.iter().map(place).collect::<StoreResult<_>>()?;
-    let found = config.get_many(&places, true).await?;
-    let mut entries: Vec<Entry> =
-        found.iter().map(|item| from_json(WHAT, item)).collect::<StoreResult<_>>()?;
-    entries.sort_by(|a, b| b.id.cmp(&a.id));
-    Ok((entries, page.more))
+    let (mut entries, mut filled): (Vec<(Entry, usize)>, usize) = (Vec::new(), 0);
+    for places in places.chunks(AT_ONCE) {
+        if filled > limits::ANSWER {
+            break;
+        }
+        for item in config.get_many(places, true).await? {
+            let size = item.text("json")?.len();
+            entries.push((from_json(WHAT, &item)?, size));
+            filled += size;
+        }
+    }
+    entries.sort_by(|(a, _), (b, _)| b.id.cmp(&a.id));
+    let fitting = limits::fitting(entries.iter().map(|(_, size)| *size));
+    let more = match entries.get(fitting - 1) {
+        Some((last, _)) if fitting < places.len() => Some(last.id.clone()),
+        _ => page.more,
+    };
+    entries.truncate(fitting);
+    Ok((entries.into_iter().map(|(entry, _)| entry).collect(), more))
 }
 
 fn newest(pk: String, after: Option<String>, limit: usize) -> Query {

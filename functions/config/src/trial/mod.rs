@@ -51,6 +51,9 @@ const LONGEST: Duration = Duration::from_secs(25);
 pub(crate) struct PreviewView {
     /// One, but under policy `all`, where it is one for each ID.
     messages: Vec<Preview>,
+    /// How many there are, where the answer does not hold all: it shows the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
 }
 
 /// What a test send came to.
@@ -180,7 +183,7 @@ async fn preview(
     };
     let message = message(caller, webhook, push, sample, calls).await?;
     match ask(caller, &Question::Preview(message)).await? {
-        Answer::Preview { messages } => Ok(Json(PreviewView { messages })),
+        Answer::Preview { messages, count } => Ok(Json(PreviewView { messages, count })),
         other => Err(unexpected(&other)),
     }
 }

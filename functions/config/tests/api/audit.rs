@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fanhook_core::limits;
 use serde_json::{Value, json};
 
 use crate::world::{ADMIN, DAY, MARKETER, OTHER, START, World, push, webhook};
@@ -133,21 +134,44 @@ async fn id_types_sources_and_erasures_are_told_too_and_other_workspaces_see_not
     }
 }
 
+fn large(filler: char) -> Value {
+    let mut input = webhook("Large");
+    let headers: Vec<Value> = (0..29)
+        .map(|n| json!({"name": format!("x-{n}"), "value": filler.to_string().repeat(4096)}))
+        .collect();
+    input["content"]["headers"] = json!(headers);
+    let template = json!({"filler": filler.to_string().repeat(60_000), "to": "{id}", "c": "{coupon}", "g": "{greeting}"});
+    input["content"]["body"] = json!({"kind": "json", "template": template.to_string()});
+    input
+}
+
 #[tokio::test]
 async fn two_versions_of_the_largest_webhook_fit_into_an_entry() {
     let world = World::new();
-    let large = |filler: char| {
-        let mut input = webhook("Large");
-        let headers: Vec<Value> = (0..29)
-            .map(|n| json!({"name": format!("x-{n}"), "value": filler.to_string().repeat(4096)}))
-            .collect();
-        input["content"]["headers"] = json!(headers);
-        let template = json!({"filler": filler.to_string().repeat(60_000), "to": "{id}", "c": "{coupon}", "g": "{greeting}"});
-        input["content"]["body"] = json!({"kind": "json", "template": template.to_string()});
-        input
-    };
     let id = world.later().call("POST", "/webhooks").json(&large('a')).send().await.id();
     world.later().call("PUT", format!("/webhooks/{id}")).json(&large('b')).send().await.ok(200);
     let told = changes(&world, &format!("kind=webhook&id={id}")).await;
     assert!(told[0].to_string().len() > 350_000, "{}", told[0].to_string().len());
+}
+
+#[tokio::test]
+async fn a_page_of_large_changes_ends_early_and_the_next_goes_on_behind_it() {
+    let world = World::new();
+    let id = world.later().call("POST", "/webhooks").json(&large('a')).send().await.id();
+    for filler in 'b'..='m' {
+        world.later().call("PUT", format!("/webhooks/{id}")).json(&large(filler)).send().await.ok(200);
+    }
+    let (mut versions, mut sizes, mut cursor) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = world.get(format!("/audit?person=admin&limit=100{cursor}")).await;
+        let items = page["items"].as_array().unwrap();
+        versions.extend(items.iter().map(|entry| entry["after"]["version"].as_u64().unwrap()));
+        sizes.push(page["items"].to_string().len());
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(versions, (1..=13).rev().collect::<Vec<u64>>());
+    assert!(sizes.len() == 3 && sizes.iter().all(|size| *size <= limits::ANSWER), "{sizes:?}");
 }

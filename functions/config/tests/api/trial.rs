@@ -237,6 +237,15 @@ async fn a_test_is_a_log_for_those_who_want_text() {
 }
 
 #[tokio::test]
+async fn a_preview_that_does_not_show_all_messages_says_how_many_there_are() {
+    let world = World::new();
+    let push = world.push(&world.webhook().await).await;
+    world.answers(json!({"direct": "preview", "messages": [], "count": 50}));
+    let answer = world.call("POST", format!("/pushes/{push}/preview")).send().await.ok(200);
+    assert_eq!(answer, json!({"messages": [], "count": 50}));
+}
+
+#[tokio::test]
 async fn a_deliver_that_fails_is_our_fault() {
     let world = World::new();
     let id = world.webhook().await;

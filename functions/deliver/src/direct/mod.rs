@@ -11,6 +11,7 @@ use std::time::Duration;
 use fanhook_core::{
     chunk::States,
     direct::{Answer, Failure, Message, Preview, Question, Tested, Verdict},
+    limits,
     outcome::Reason,
     push::IdPolicy,
     recipient, retry,
@@ -71,7 +72,13 @@ async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
         Ok(prepared) => Preview { request: Some(show::unsent(&prepared.request)), verdict: None },
         Err(reason) => Preview { request: None, verdict: Some(Verdict::last(reason)) },
     });
-    Ok(Answer::Preview { messages: messages.collect() })
+    let mut messages: Vec<Preview> = messages.collect();
+    // A request is shown whole or not at all: a part of it is none that is sent.
+    let size = |message| serde_json::to_vec(message).map_or(usize::MAX, |json| json.len());
+    let fitting = limits::fitting(messages.iter().map(size));
+    let count = (fitting < messages.len()).then(|| u32::try_from(messages.len()).unwrap_or(u32::MAX));
+    messages.truncate(fitting);
+    Ok(Answer::Preview { messages, count })
 }
 
 async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answer> {

@@ -8,6 +8,7 @@ use fanhook_core::{
         Answer, Fetch, Handshake, MASKED, Message, Preview, Question, Shaken, ShownHeader, ShownRequest,
         Tested,
     },
+    limits,
     outcome::{Outcome, Reason},
     push::IdPolicy,
     retry::Attempt,
@@ -40,7 +41,9 @@ impl World {
     }
 
     async fn preview(&self, message: Box<Message>) -> Vec<Preview> {
-        let Answer::Preview { messages } = self.ask(Question::Preview(message)).await else { panic!() };
+        let Answer::Preview { messages, count: None } = self.ask(Question::Preview(message)).await else {
+            panic!()
+        };
         messages
     }
 
@@ -338,6 +341,23 @@ async fn under_policy_all_each_id_is_a_message() {
     assert_eq!(requests.len(), 2);
     assert_ne!(value(requests[0], "webhook-id"), value(requests[1], "webhook-id"));
     assert!(requests[1].body.contains("+4915112345679"));
+}
+
+#[tokio::test]
+async fn of_more_messages_than_an_answer_holds_the_first_are_shown_whole_and_all_are_counted() {
+    let world = World::new(Setup::default()).await;
+    let ids: Vec<String> = (0..50).map(|n| format!("+49151{n:08}")).collect();
+    let user = serde_json::json!({"qaid": "u", "ids": {"MOBILE": ids}, "tags": {"name": "x".repeat(60_000)}});
+    let mut message = world.message(format!("{user}\n").as_bytes()).await;
+    message.pinned.push_content.id_policy = IdPolicy::All;
+    let answer = world.ask(Question::Preview(message)).await;
+    let Answer::Preview { messages, count: Some(50) } = answer else { panic!() };
+    assert!(messages.len() > 30 && (messages.len() + 1) * 60_000 > limits::ANSWER - 60_000);
+    assert!(serde_json::to_vec(&messages).unwrap().len() <= limits::ANSWER + 100);
+    for (message, id) in messages.iter().zip(&ids) {
+        let body = &message.request.as_ref().unwrap().body;
+        assert!(body.starts_with(&format!(r#"{{"to":"{id}""#)) && body.len() > 60_000);
+    }
 }
 
 #[tokio::test]

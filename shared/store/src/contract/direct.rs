@@ -18,7 +18,7 @@ const END: Millis = Millis(4_102_444_800_000);
 /// A question is answered by the function; one that it fails on is told as failed.
 pub async fn direct(direct: &dyn Direct) {
     let answer = direct.ask(&question("{\"to\":\"{id}\"}"), WITHIN).await.expect("an answer");
-    let Answer::Preview { messages } = answer else { panic!("another answer") };
+    let Answer::Preview { messages, count: None } = answer else { panic!("another answer") };
     let request = messages[0].request.as_ref().expect("a request");
     assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://crm.example.com/coupons"));
     assert_eq!(request.body, "{\"to\":\"ann@example.com\"}");

@@ -36,6 +36,9 @@ impl Direct for MemoryDirect {
         }
         let answer = (self.0)(payload).await;
         let answer = answer.ok_or_else(|| DirectError::Failed("an error of the function".to_owned()))?;
+        if answer.len() > PAYLOAD {
+            return Err(DirectError::Failed("the answer has more than 6 MiB".to_owned()));
+        }
         serde_json::from_str(&answer).map_err(failed)
     }
 }
