@@ -1,4 +1,7 @@
 //! A workspace's ID types: one item, so that rules of the whole list (unique priorities, at most so many) hold under concurrent writes.
+//!
+//! The item also counts the webhooks that are saved (`named`), in their own transactions: so a list that lost a type is not written where a
+//! webhook has come to name that type since the list was read, nor a webhook where the list has changed since the webhook was checked.
 
 use fanhook_core::{
     id::WorkspaceId,
@@ -8,9 +11,9 @@ use fanhook_core::{
 use crate::{
     StoreResult,
     audit::{self, Entry},
-    item::{Attributes, from_json, json, keyed, number},
+    item::{Attributes, from_json, json, number},
     keys,
-    ports::{Condition, Table, Transaction, Write},
+    ports::{Change, Condition, Table, Transaction, Update, Write},
 };
 
 const WHAT: &str = "ID types";
@@ -22,17 +25,21 @@ pub struct IdTypes {
     pub types: Vec<IdType>,
     /// Counts the changes; 0 where the workspace still has the presets.
     pub version: u64,
+    /// Counts the webhooks that were saved.
+    pub named: u64,
 }
 
 /// The ID types of a workspace; the presets where it never changed them.
 pub async fn get(config: &dyn Table, workspace: &WorkspaceId) -> StoreResult<IdTypes> {
-    Ok(match config.get(&keys::id_types(workspace)).await? {
-        Some(item) => IdTypes { types: from_json(WHAT, &item)?, version: item.number("version")? },
-        None => IdTypes { types: presets(), version: 0 },
+    let item = config.get(&keys::id_types(workspace)).await?.unwrap_or_default();
+    Ok(IdTypes {
+        types: if item.contains_key("json") { from_json(WHAT, &item)? } else { presets() },
+        version: item.maybe_number("version")?.unwrap_or(0),
+        named: item.maybe_number("named")?.unwrap_or(0),
     })
 }
 
-/// Replaces the list that was read as `old`; `false`: somebody changed it since. The caller has checked it.
+/// Replaces the list that was read as `old`; `false`: somebody changed it since, or saved a webhook. The caller has checked it.
 pub async fn replace(
     config: &dyn Table,
     workspace: &WorkspaceId,
@@ -41,15 +48,10 @@ pub async fn replace(
     audit: &Entry,
 ) -> StoreResult<bool> {
     types.sort_by_key(|id_type| id_type.priority);
-    let mut item = keyed(&keys::id_types(workspace));
     let stored = json(WHAT, &types)?;
-    item.insert("json".to_owned(), stored.clone());
-    item.insert("version".to_owned(), number(old.version + 1));
-    let unchanged = match old.version {
-        0 => Condition::Absent,
-        version => Condition::Equals("version", number(version)),
-    };
-    let mut writes = vec![(Write::Put(item), Some(unchanged))];
+    let update = Update::default().set("json", stored.clone()).set("version", number(old.version + 1));
+    let unchanged = Condition::All(vec![still("version", old.version), still("named", old.named)]);
+    let mut writes = vec![(Write::Update(keys::id_types(workspace), update), Some(unchanged))];
     writes.extend(audit::writes(workspace, audit)?);
     Ok(match config.transact(writes).await? {
         Transaction::Done => true,
@@ -58,4 +60,18 @@ pub async fn replace(
             .into_iter()
             .any(|(_, standing)| standing.is_some_and(|item| item.get("json") == Some(&stored))),
     })
+}
+
+/// For a webhook's transaction: a webhook is saved, and the list is still as it was when the webhook was checked.
+pub(crate) fn named(workspace: &WorkspaceId, types: &IdTypes) -> (Write, Option<Condition>) {
+    let update = Update::default().with("named", Change::Add(1));
+    (Write::Update(keys::id_types(workspace), update), Some(still("version", types.version)))
+}
+
+/// A count stands where it was read.
+fn still(name: &'static str, count: u64) -> Condition {
+    match count {
+        0 => Condition::Missing(name),
+        count => Condition::Equals(name, number(count)),
+    }
 }

@@ -1,6 +1,7 @@
 //! Webhooks, by workspace, with all their versions; a name is taken by an item of its own.
 //!
-//! Each write also counts the uses of the parameter sources that the webhook names ([`parameter_sources`]).
+//! Each write also counts the uses of the parameter sources that the webhook names ([`parameter_sources`]), and holds to the ID types that
+//! the webhook was checked with ([`id_types`]).
 //! A webhook's item counts the pushes that use it (`uses`), in the transactions that make, move and delete pushes: so a
 //! webhook that is used can't be deleted, whatever happens at once.
 
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     StoreError, StoreResult,
     audit::{self, Entry},
+    id_types::{self, IdTypes},
     item::{Attributes, from_json, json, keyed, number, text},
     keys, parameter_sources,
     ports::{Change, Condition, Item, Key, Query, Table, Transaction, Update, Write},
@@ -33,6 +35,8 @@ pub enum Saved {
     Unknown,
     /// A parameter source that it names is gone.
     SourceGone,
+    /// Somebody changed the ID types since it was checked.
+    TypesChanged,
 }
 
 /// What deleting a webhook gives.
@@ -48,8 +52,13 @@ pub enum Deleted {
     Unknown,
 }
 
-/// Makes a webhook.
-pub async fn create(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> StoreResult<Saved> {
+/// Makes a webhook that was checked with these ID types.
+pub async fn create(
+    config: &dyn Table,
+    webhook: &Webhook,
+    types: &IdTypes,
+    audit: &Entry,
+) -> StoreResult<Saved> {
     let mut item = keyed(&key(webhook));
     item.insert("json".to_owned(), json(WHAT, webhook)?);
     item.insert("version".to_owned(), number(webhook.version));
@@ -62,6 +71,7 @@ pub async fn create(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> Sto
     let sources = webhook.content.sources();
     writes.extend(sources.iter().map(|&source| parameter_sources::used(&webhook.workspace, source, 1)));
     let sources = others..writes.len();
+    writes.push(id_types::named(&webhook.workspace, types));
     writes.extend(audit::writes(&webhook.workspace, audit)?);
     match config.transact(writes).await? {
         Transaction::Done => Ok(Saved::Done),
@@ -70,12 +80,21 @@ pub async fn create(config: &dyn Table, webhook: &Webhook, audit: &Entry) -> Sto
         Transaction::Failed(failed) if failed.iter().any(|(index, _)| sources.contains(index)) => {
             Ok(Saved::SourceGone)
         }
+        Transaction::Failed(failed) if failed.iter().any(|(index, _)| *index == sources.end) => {
+            Ok(Saved::TypesChanged)
+        }
         Transaction::Failed(_) => Ok(Saved::NameTaken),
     }
 }
 
-/// Replaces the webhook that was read as `old`.
-pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook, audit: &Entry) -> StoreResult<Saved> {
+/// Replaces the webhook that was read as `old` by one that was checked with these ID types; none where they are those of `old`.
+pub async fn replace(
+    config: &dyn Table,
+    old: &Webhook,
+    new: &Webhook,
+    types: Option<&IdTypes>,
+    audit: &Entry,
+) -> StoreResult<Saved> {
     let stored = json(WHAT, new)?;
     let update = Update::default().set("json", stored.clone()).set("version", number(new.version));
     let unchanged = Condition::Equals("version", number(old.version));
@@ -89,12 +108,17 @@ pub async fn replace(config: &dyn Table, old: &Webhook, new: &Webhook, audit: &E
     let (had, has) = (old.content.sources(), new.content.sources());
     writes.extend(has.difference(&had).map(|&source| parameter_sources::used(&new.workspace, source, 1)));
     let sources = others..writes.len();
+    let named = types.map(|types| id_types::named(&new.workspace, types));
+    let types = sources.end..sources.end + usize::from(named.is_some());
+    writes.extend(named);
     writes.extend(had.difference(&has).map(|&source| parameter_sources::used(&new.workspace, source, -1)));
     writes.extend(audit::writes(&new.workspace, audit)?);
     let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
     let gone = failed.iter().any(|(index, _)| sources.contains(index));
+    let types_changed = failed.iter().any(|(index, _)| types.contains(index));
     Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
         None if gone => Saved::SourceGone,
+        None if types_changed => Saved::TypesChanged,
         Some((_, None)) => Saved::Unknown,
         // A transaction whose answer was lost meets its own version.
         Some((_, Some(item))) if item.get("json") == Some(&stored) => Saved::Done,

@@ -197,7 +197,7 @@ pub(crate) async fn replace(
             Saved::Done => return Ok(tagged(&new)),
             Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed | Saved::SourceGone => {}
+            Saved::Changed | Saved::SourceGone | Saved::TypesChanged => {}
         }
     }
     Err(Problem::busy())

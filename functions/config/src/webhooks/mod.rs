@@ -13,7 +13,9 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
-    endpoints, grants, id_types,
+    audit::Entry,
+    endpoints, grants,
+    id_types::{self, IdTypes},
     proofs::Proofs,
     pushes,
     webhooks::{self, Deleted, Saved},
@@ -113,23 +115,23 @@ impl WebhookInput {
         authentication::Change { input: self.authentication.as_ref(), old, content: &self.content }
     }
 
-    /// All faults at once, those of the secrets with them.
-    async fn check(&self, caller: &Caller, old: Option<&Webhook>) -> Result<()> {
+    /// The ID types that it fits; or all faults at once, those of the secrets with them.
+    async fn check(&self, caller: &Caller, old: Option<&Webhook>) -> Result<IdTypes> {
         let id = WebhookId::new(caller.random.uuid7(caller.now));
         let authentication = self.authentication(old);
         let signing = old.map_or(Signing::None {}, |old| old.signing.clone());
         let secured = Secured { authentication: authentication.draft(), signing: signing.clone() };
         let webhook = self.webhook(caller, id, 1, secured);
         let mut faults = caller.with_rules(|rules| webhook.check(rules));
-        let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
-        faults.extend(check_enabled(&webhook.id_types, &types));
+        let types = id_types::get(&*caller.config, &caller.workspace).await?;
+        faults.extend(check_enabled(&webhook.id_types, &types.types));
         faults.extend(calls::check(caller, &webhook).await?);
         faults.extend(authentication.check());
         faults.extend(self.signing.iter().flat_map(|input| input.check(&signing)));
         if serde_json::to_vec(&webhook).map_or(usize::MAX, |json| json.len()) > limits::WEBHOOK {
             faults.push(Fault::new("", format!("a webhook has at most {} bytes in all", limits::WEBHOOK)));
         }
-        if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
+        if faults.is_empty() { Ok(types) } else { Err(Problem::invalid(faults)) }
     }
 }
 
@@ -144,10 +146,10 @@ struct Secured {
 /// A signing secret that is made here is told in this answer, once.
 #[utoipa::path(post, path = "/webhooks", tag = "Webhooks", operation_id = "create_webhook", request_body = WebhookInput, responses(
     (status = 201, description = "It was made.", body = WebhookView, headers(("etag" = String, description = "For `If-Match`."))),
-    (status = 409, description = "`name_taken`."),
+    (status = 409, description = "`name_taken`; `changed_meanwhile`."),
 ))]
 pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> Result<impl IntoResponse> {
-    input.check(&admin, None).await?;
+    let types = input.check(&admin, None).await?;
     let id = WebhookId::new(admin.random.uuid7(admin.now));
     let authentication = input.authentication(None).apply(&admin, id).await?;
     let mut fresh = Fresh::default();
@@ -157,17 +159,30 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     endpoint::write(&admin, &webhook, &Proofs::default()).await?;
     let view = WebhookView::audited(&webhook);
     let entry = admin.entry(Action::Made, ("webhook", &id.to_string()), None, Some(&view));
-    match webhooks::create(&*admin.config, &webhook, &entry).await? {
-        Saved::Done => Ok((StatusCode::CREATED, WebhookView::tagged(&webhook, fresh.told))),
-        Saved::NameTaken | Saved::Changed | Saved::Unknown => {
-            endpoint::settle(&admin, id).await?;
-            Err(name_taken())
-        }
-        Saved::SourceGone => {
-            endpoint::settle(&admin, id).await?;
-            Err(Problem::invalid(calls::check(&admin, &webhook).await?))
+    let stored = store(&admin, &input, &webhook, types, &entry).await;
+    if stored.is_err() {
+        endpoint::settle(&admin, id).await?;
+    }
+    stored.map(|()| (StatusCode::CREATED, WebhookView::tagged(&webhook, fresh.told)))
+}
+
+/// Stores a new webhook, checked again where the ID types have changed.
+async fn store(
+    admin: &Admin,
+    input: &WebhookInput,
+    webhook: &Webhook,
+    mut types: IdTypes,
+    entry: &Entry,
+) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        match webhooks::create(&*admin.config, webhook, &types, entry).await? {
+            Saved::Done => return Ok(()),
+            Saved::NameTaken | Saved::Changed | Saved::Unknown => return Err(name_taken()),
+            Saved::SourceGone => return Err(Problem::invalid(calls::check(admin, webhook).await?)),
+            Saved::TypesChanged => types = input.check(admin, None).await?,
         }
     }
+    Err(Problem::busy())
 }
 
 /// Lists the webhooks, oldest first.
@@ -206,7 +221,7 @@ pub(crate) async fn replace(
     for _ in 0..ATTEMPTS {
         let old = find(&admin, id).await?;
         if_match.check(Some(&Tag::version(old.version)))?;
-        input.check(&admin, Some(&old)).await?;
+        let types = input.check(&admin, Some(&old)).await?;
         let secured = Secured {
             authentication: input.authentication(Some(&old)).apply(&admin, id).await?,
             signing: fresh.signing(&admin, id, input.signing.as_ref(), &old.signing).await?,
@@ -214,7 +229,7 @@ pub(crate) async fn replace(
         let new = input.webhook(&admin, id, old.version + 1, secured);
         let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
-        match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
+        match webhooks::replace(&*admin.config, &old, &new, Some(&types), &entry).await? {
             Saved::Done => {
                 endpoint::settle(&admin, id).await?;
                 endpoints::open(&*admin.ledger, id).await?;
@@ -223,7 +238,7 @@ pub(crate) async fn replace(
             Saved::NameTaken => return Err(name_taken()),
             Saved::Unknown => return Err(Problem::not_found()),
             Saved::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
-            Saved::Changed => {}
+            Saved::Changed | Saved::TypesChanged => {}
         }
     }
     Err(Problem::busy())

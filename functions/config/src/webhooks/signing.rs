@@ -212,14 +212,14 @@ pub(crate) async fn rotate_secret(
         let new = Webhook { version: old.version + 1, signing, ..old.clone() };
         let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
-        match webhooks::replace(&*admin.config, &old, &new, &entry).await? {
+        match webhooks::replace(&*admin.config, &old, &new, None, &entry).await? {
             Saved::Done => {
                 settle(&admin, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
             Saved::Unknown => return Err(Problem::not_found()),
-            // Name and sources are its own already, so that only a change by others is in the way.
-            Saved::Changed | Saved::NameTaken | Saved::SourceGone => {}
+            // Name, sources and ID types are its own already, so that only a change by others is in the way.
+            Saved::Changed | Saved::NameTaken | Saved::SourceGone | Saved::TypesChanged => {}
         }
     }
     Err(Problem::busy())

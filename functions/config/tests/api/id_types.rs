@@ -1,4 +1,10 @@
-use crate::world::{MEMBER, World, at_once, push};
+use crate::world::{MEMBER, START, World, at_once, push};
+use fanhook_core::webhook::Webhook;
+use fanhook_store::{
+    audit::{Entry, Subject},
+    id_types,
+    webhooks::{self, Saved},
+};
 use serde_json::{Value, json};
 
 fn codes(page: &Value) -> Vec<&str> {
@@ -94,6 +100,45 @@ async fn an_id_type_that_a_webhook_names_is_not_deleted() {
     assert_eq!(refused.body["used_by"], json!([{"webhook": webhook, "name": "Coupons"}]));
     world.call("DELETE", format!("/webhooks/{webhook}")).send().await;
     assert_eq!(world.call("DELETE", "/id-types/MOBILE").send().await.status, 204);
+}
+
+#[tokio::test]
+async fn neither_a_list_nor_a_webhook_is_saved_that_was_checked_with_what_has_changed_since() {
+    let world = World::new();
+    let (config, workspace) = (&*world.config, "acme".parse().unwrap());
+    let entry = |id: &str| {
+        let subject = Subject { kind: "id_type".to_owned(), id: "MAC".to_owned() };
+        let (person, action) = ("admin".to_owned(), "deleted".to_owned());
+        Entry { id: id.to_owned(), at: START, person, action, subject, before: None, after: None }
+    };
+    let presets = id_types::get(config, &workspace).await.unwrap();
+    let webhook = world.webhook().await;
+    let without = presets.types[3..].to_vec();
+    assert!(!id_types::replace(config, &workspace, &presets, without.clone(), &entry("a")).await.unwrap());
+
+    let read = id_types::get(config, &workspace).await.unwrap();
+    assert_eq!(read.types, presets.types);
+    let made = webhooks::get(config, &workspace, webhook.parse().unwrap()).await.unwrap().unwrap();
+    world.call("DELETE", format!("/webhooks/{webhook}")).send().await.ok(204);
+    assert!(id_types::replace(config, &workspace, &read, without, &entry("b")).await.unwrap());
+    let again = Webhook { id: format!("whk_{}", "1".repeat(32)).parse().unwrap(), ..made };
+    assert_eq!(webhooks::create(config, &again, &read, &entry("c")).await.unwrap(), Saved::TypesChanged);
+}
+
+#[tokio::test]
+async fn an_id_type_and_the_webhook_that_names_it_never_miss_each_other() {
+    for _ in 0..20 {
+        let world = World::new();
+        let webhook = crate::world::webhook("Coupons");
+        let card = json!({"display_name": "Card", "priority": 40});
+        let answers = at_once(vec![
+            world.call("DELETE", "/id-types/MOBILE"),
+            world.call("POST", "/webhooks").json(&webhook),
+            world.call("PUT", "/id-types/CARD").json(&card),
+        ]);
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+        assert!(matches!(statuses[..], [204, 400, 201] | [409, 201, 201]), "{statuses:?}");
+    }
 }
 
 #[tokio::test]
