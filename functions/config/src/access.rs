@@ -184,7 +184,7 @@ fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
         return Err(unknown());
     }
     let workspace = workspace(claim(&access.workspaces_claim), head)?;
-    let groups: Vec<String> = names(claim(&access.roles_claim)).map(str::to_owned).collect();
+    let groups = names(claim(&access.roles_claim));
     let Some(role) = access.role(&groups).filter(|role| *role >= needed) else {
         let detail = match needed {
             Role::OrganizationAdmin => "only administrators of the organization may do this",
@@ -260,7 +260,7 @@ impl<T: Through> FromRequestParts<Arc<Ports>> for Granted<T> {
 
 /// The workspace that a request is about: the caller's only one, or the one that the header names.
 fn workspace(claim: &str, head: &Parts) -> Result<WorkspaceId> {
-    let own: Vec<WorkspaceId> = names(claim).filter_map(|name| name.parse().ok()).collect();
+    let own: Vec<WorkspaceId> = names(claim).iter().filter_map(|name| name.parse().ok()).collect();
     match (head.headers.get(WORKSPACE), &own[..]) {
         (Some(named), _) => {
             let named = named.to_str().unwrap_or_default();
@@ -290,11 +290,20 @@ impl Access {
     }
 }
 
-/// The names in a claim. API Gateway hands a list on as `[a b]`; others write commas, or JSON.
-fn names(claim: &str) -> impl Iterator<Item = &str> {
-    let inner = claim.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(claim);
-    let names = inner.split(|c: char| c == ',' || c.is_whitespace());
-    names.map(|name| name.trim_matches('"')).filter(|name| !name.is_empty())
+/// The names in a claim: a JSON array; or what API Gateway makes of a list, `[a b]`; or names between commas or blanks.
+///
+/// Only in JSON is it plain where a name ends, so that no name may hold what is between names elsewhere: [`is_name`].
+fn names(claim: &str) -> Vec<String> {
+    let names = serde_json::from_str::<Vec<String>>(claim).unwrap_or_else(|_| {
+        let inner = claim.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(claim);
+        inner.split(|c: char| c == ',' || c.is_whitespace()).map(str::to_owned).collect()
+    });
+    names.into_iter().filter(|name| !name.is_empty()).collect()
+}
+
+/// Whether a group of this name is read as one group, whichever form the claim has.
+pub(crate) fn is_name(group: &str) -> bool {
+    !group.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '"' | '[' | ']'))
 }
 
 /// The names that the API itself is reached by.
@@ -377,11 +386,22 @@ mod tests {
     #[test]
     fn a_list_is_read_in_every_form_that_it_arrives_in() {
         for claim in ["[a b]", "a,b", " a , b ", r#"["a","b"]"#, "[a, b]", "a b"] {
-            assert_eq!(names(claim).collect::<Vec<_>>(), ["a", "b"], "{claim}");
+            assert_eq!(names(claim), ["a", "b"], "{claim}");
         }
-        for claim in ["", "[]", " , "] {
-            assert_eq!(names(claim).count(), 0, "{claim}");
+        for claim in ["", "[]", " , ", r#"[""]"#] {
+            assert!(names(claim).is_empty(), "{claim}");
         }
+    }
+
+    #[test]
+    fn a_name_with_a_blank_is_one_name_in_json_and_no_name_elsewhere() {
+        let claim = r#"["member", "Agency organization-admin", "a,b"]"#;
+        assert_eq!(names(claim), ["member", "Agency organization-admin", "a,b"]);
+        assert_eq!(access().role(&names(claim)), Some(Role::Member));
+        for name in ["Agency organization-admin", "a,b", "a\tb", "a\u{a0}b", "\"a\"", "[a]"] {
+            assert!(!is_name(name), "{name}");
+        }
+        assert!(is_name("loyalty-team/Köln"));
     }
 
     #[test]
@@ -396,8 +416,7 @@ mod tests {
             ("", None),
         ];
         for (claim, role) in table {
-            let groups: Vec<String> = names(claim).map(str::to_owned).collect();
-            assert_eq!(access().role(&groups), role, "{claim}");
+            assert_eq!(access().role(&names(claim)), role, "{claim}");
         }
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    access::{Admin, Id, Member},
+    access::{Admin, Id, Member, is_name},
     audit::Action,
     input::{Input, Params},
     output::{Page, PageQuery, Time},
@@ -74,6 +74,9 @@ impl GrantInput {
         if !(1..=limits::GRANTEE).contains(&name.len()) || has_control(name) {
             let rule = format!("must be 1 to {} bytes without control characters", limits::GRANTEE);
             faults.push(Fault::new(field, rule));
+        } else if matches!(self.to, Grantee::Role(_)) && !is_name(name) {
+            // Such a group is not surely read whole from a token: the grant could never hold.
+            faults.push(Fault::new(field, "must not hold blanks, commas, double quotes or square brackets"));
         }
         let until = self.until.map(|at| Millis(u64::try_from(at.as_millisecond()).unwrap_or(0)));
         if until.is_some_and(|until| until <= now) {

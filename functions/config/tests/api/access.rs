@@ -231,6 +231,9 @@ async fn a_grant_ends_when_it_says_so_and_when_it_is_taken_back() {
     let wrong = give(json!({"to": {"role": ""}, "until": "2020-01-01T00:00:00Z"})).await;
     assert_eq!(wrong.code(400), "invalid");
     assert_eq!(wrong.fields(), ["to.role", "until"]);
+    for name in ["Agency organization-admin", "a,b", "\"a\"", "[a]"] {
+        assert_eq!(give(json!({"to": {"role": name}})).await.fields(), ["to.role"], "{name}");
+    }
     // Given again to the same, it is the same grant.
     give(json!({"to": {"person": "marketer"}})).await.ok(201);
     let again = give(json!({"to": {"person": "marketer"}, "until": "2028-01-01T00:00:00Z"})).await.ok(200);
