@@ -26,6 +26,9 @@ use crate::{
     webhooks,
 };
 
+/// Attempts at a change that others are faster at.
+const ATTEMPTS: usize = 10;
+
 /// A grant as an administrator writes it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +111,7 @@ pub(crate) async fn list(
     params(("id" = WebhookId, Path)), request_body = GrantInput, responses(
     (status = 200, description = "The grant that they had was replaced.", body = GrantView),
     (status = 201, description = "The grant was given.", body = GrantView),
+    (status = 409, description = "`changed_meanwhile`."),
 ))]
 pub(crate) async fn give(
     admin: Admin,
@@ -117,24 +121,29 @@ pub(crate) async fn give(
     webhooks::find(&admin, id).await?;
     let grant = input.check(admin.now)?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
-    let had = grants::get(table, workspace, id, &grant.to.grant_id()).await?;
-    let (status, action) = match had {
-        Some(_) => (StatusCode::OK, Action::Replaced),
-        None => (StatusCode::CREATED, Action::Made),
-    };
-    let (before, view) =
-        (had.map(|had| GrantView::new(had, admin.now)), GrantView::new(grant.clone(), admin.now));
-    let entry = admin.entry(action, ("grant", &id.to_string()), before.as_ref(), Some(&view));
-    if !grants::put(table, workspace, id, &grant, &entry).await? {
-        return Err(Problem::not_found());
+    for _ in 0..ATTEMPTS {
+        let had = grants::get(table, workspace, id, &grant.to.grant_id()).await?;
+        let (status, action) = match had {
+            Some(_) => (StatusCode::OK, Action::Replaced),
+            None => (StatusCode::CREATED, Action::Made),
+        };
+        let before = had.clone().map(|had| GrantView::new(had, admin.now));
+        let view = GrantView::new(grant.clone(), admin.now);
+        let entry = admin.entry(action, ("grant", &id.to_string()), before.as_ref(), Some(&view));
+        if grants::put(table, workspace, id, had.as_ref(), &grant, &entry).await? {
+            return Ok((status, Json(view)));
+        }
+        // Somebody was faster, or the webhook has gone.
+        webhooks::find(&admin, id).await?;
     }
-    Ok((status, Json(view)))
+    Err(Problem::busy())
 }
 
 /// Takes a grant back.
 #[utoipa::path(delete, path = "/webhooks/{id}/grants/{grant}", tag = "Grants", operation_id = "take_grant",
     params(("id" = WebhookId, Path), ("grant" = String, Path, pattern = "^grt_[0-9a-f]{32}$")), responses(
     (status = 204, description = "It is taken back."),
+    (status = 409, description = "`changed_meanwhile`."),
 ))]
 pub(crate) async fn take(
     admin: Admin,
@@ -143,12 +152,13 @@ pub(crate) async fn take(
     // What can't be an identifier is unknown like any other.
     let Path((webhook, grant)) = path.map_err(|_| Problem::not_found())?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
-    let had = grants::get(table, workspace, webhook, &grant).await?.ok_or_else(Problem::not_found)?;
-    let view = GrantView::new(had, admin.now);
-    let entry = admin.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
-    if grants::delete(table, workspace, webhook, &grant, &entry).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::not_found())
+    for _ in 0..ATTEMPTS {
+        let had = grants::get(table, workspace, webhook, &grant).await?.ok_or_else(Problem::not_found)?;
+        let view = GrantView::new(had.clone(), admin.now);
+        let entry = admin.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
+        if grants::delete(table, workspace, webhook, &had, &entry).await? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
     }
+    Err(Problem::busy())
 }

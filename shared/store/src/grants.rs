@@ -50,33 +50,40 @@ pub struct Grant {
     pub until: Option<Millis>,
 }
 
-/// Gives a grant, in place of the one that the grantee had.
+/// Gives a grant, in place of the one that the grantee had; `false`: that is not as it was read, or the webhook is gone.
 pub async fn put(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
+    had: Option<&Grant>,
     grant: &Grant,
     audit: &Entry,
 ) -> StoreResult<bool> {
     let mut item = keyed(&keys::grant(workspace, webhook, &grant.to.grant_id()));
     item.insert("json".to_owned(), json(WHAT, grant)?);
+    let unchanged = had.map_or(Ok(Condition::Absent), unchanged)?;
     let exists = (Write::Check(keys::webhook(workspace, webhook)), Some(Condition::Present));
-    let mut writes = vec![(Write::Put(item), None), exists];
+    let mut writes = vec![(Write::Put(item), Some(unchanged)), exists];
     writes.extend(audit::writes(workspace, audit)?);
     Ok(config.transact(writes).await? == Transaction::Done)
 }
 
-/// Takes a grant back; `false`: there was none.
+/// Takes a grant back; `false`: it is not as it was read.
 pub async fn delete(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-    id: &str,
+    had: &Grant,
     audit: &Entry,
 ) -> StoreResult<bool> {
-    let mut writes = vec![(Write::Delete(keys::grant(workspace, webhook, id)), Some(Condition::Present))];
+    let key = keys::grant(workspace, webhook, &had.to.grant_id());
+    let mut writes = vec![(Write::Delete(key), Some(unchanged(had)?))];
     writes.extend(audit::writes(workspace, audit)?);
     Ok(config.transact(writes).await? == Transaction::Done)
+}
+
+fn unchanged(had: &Grant) -> StoreResult<Condition> {
+    Ok(Condition::Equals("json", json(WHAT, had)?))
 }
 
 /// One grant.

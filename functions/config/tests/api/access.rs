@@ -1,13 +1,24 @@
 //! Who may do what: one table of every operation and role.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use fanhook_core::time::Millis;
+use fanhook_lambda::clock::ManualClock;
+use fanhook_store::{
+    memory::{Fault, MemoryQueue, MemoryTable, Operation},
+    ports,
+};
 use serde_json::{Value, json};
 
 use crate::consent::shaken;
 use crate::trial::tested;
-use crate::world::{ADMIN, Answer, MARKETER, MEMBER, OTHER, Token, World, push, webhook};
+use crate::world::{ADMIN, Answer, MARKETER, MEMBER, OTHER, START, Token, World, at_once, push, webhook};
 
 /// Who may do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +249,73 @@ async fn a_grant_ends_when_it_says_so_and_when_it_is_taken_back() {
     give(json!({"to": {"person": "marketer"}})).await.ok(201);
     let again = give(json!({"to": {"person": "marketer"}, "until": "2028-01-01T00:00:00Z"})).await.ok(200);
     assert_eq!(again["id"], person["id"]);
+}
+
+/// A world in which two changes of grants, after the first `before`, wait for each other once they have read what there is.
+fn meeting(before: usize) -> World {
+    let (begun, both) = (AtomicUsize::new(0), Barrier::new(2));
+    let config = MemoryTable::new().with_faults(move |operation| {
+        let of_grant = |write: &ports::Write| match write {
+            ports::Write::Put(item) => {
+                matches!(&item["pk"], ports::Value::S(pk) if pk.starts_with("grants#"))
+            }
+            ports::Write::Delete(key) => key.pk.starts_with("grants#"),
+            _ => false,
+        };
+        if let Operation::Transact(writes) = operation
+            && writes.iter().any(|(write, _)| of_grant(write))
+            && (before..before + 2).contains(&begun.fetch_add(1, Ordering::Relaxed))
+        {
+            both.wait();
+        }
+        Fault::None
+    });
+    World::over(config, MemoryTable::new(), MemoryQueue::new(), ManualClock::new(START))
+}
+
+/// The changes of a webhook's grants.
+async fn changes(world: &World, webhook: &str) -> Vec<Value> {
+    world.get(format!("/audit?kind=grant&id={webhook}")).await["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn of_two_who_give_the_same_grant_at_once_one_replaces_what_the_other_gave() {
+    let world = meeting(0);
+    let webhook = world.webhook().await;
+    let give = |until: &str| {
+        let grant = json!({"to": {"role": "team"}, "until": until});
+        world.call("POST", format!("/webhooks/{webhook}/grants")).json(&grant)
+    };
+    let answers = at_once(vec![give("2027-06-01T00:00:00Z"), give("2027-07-01T00:00:00Z")]);
+    let [made, replaced] = [201, 200].map(|status| {
+        let answer = answers.iter().find(|answer| answer.status == status);
+        answer.unwrap_or_else(|| panic!("{} {}", answers[0].status, answers[1].status)).body["until"].clone()
+    });
+    let changes = changes(&world, &webhook).await;
+    let told = changes.iter().find(|change| change["action"] == "replaced").unwrap();
+    assert_eq!((&told["before"]["until"], &told["after"]["until"]), (&made, &replaced));
+    assert!(changes.iter().any(|change| change["action"] == "made" && change["after"]["until"] == made));
+}
+
+#[tokio::test]
+async fn a_grant_that_is_taken_back_while_it_is_given_again_is_told_as_it_was() {
+    let world = meeting(1);
+    let webhook = world.webhook().await;
+    let path = format!("/webhooks/{webhook}/grants");
+    let give =
+        |until: &str| world.call("POST", path.clone()).json(&json!({"to": {"role": "team"}, "until": until}));
+    let first = give("2027-06-01T00:00:00Z").send().await.ok(201);
+    let take = world.call("DELETE", format!("{path}/{}", first["id"].as_str().unwrap()));
+    let answers = at_once(vec![give("2027-07-01T00:00:00Z"), take]);
+    let (given, taken) = (&answers[0], &answers[1]);
+    assert_eq!(taken.status, 204);
+    // Whichever was first.
+    let was = if given.status == 200 { &given.body["until"] } else { &first["until"] };
+    let changes = changes(&world, &webhook).await;
+    let told = changes.iter().find(|change| change["action"] == "deleted").unwrap();
+    assert_eq!(told["before"]["until"], *was, "{}", given.status);
+    let left = world.get(path.clone()).await["items"].as_array().unwrap().len();
+    assert_eq!((given.status.as_u16(), left), if given.status == 200 { (200, 0) } else { (201, 1) });
 }
 
 #[tokio::test]
