@@ -1,7 +1,10 @@
 //! `/audit`: who changed what, when, and how it was before and after.
 
 use axum::Json;
-use fanhook_core::{fault::Fault, id::WorkspaceId};
+use fanhook_core::{
+    fault::Fault,
+    id::{EntryId, WorkspaceId},
+};
 use fanhook_store::audit::{self, Entry, Subject};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,7 +64,7 @@ impl Caller {
             keep_differences(before, after);
         }
         Entry {
-            id: self.random.uuid7(self.now).simple().to_string(),
+            id: EntryId::new(self.random.uuid7(self.now)),
             at: self.now,
             person: self.person.clone(),
             action: action.name().to_owned(),
@@ -142,7 +145,7 @@ pub(crate) struct AuditQuery {
 }))]
 pub(crate) struct EntryView {
     /// Its identifier.
-    id: String,
+    id: EntryId,
     /// When.
     at: Time,
     /// Who, by the subject of the token.

@@ -8,7 +8,7 @@ use axum::{
 };
 use fanhook_core::{
     fault::Fault,
-    id::{WebhookId, has_control},
+    id::{GrantId, WebhookId, has_control},
     limits,
     time::Millis,
 };
@@ -50,7 +50,7 @@ pub(crate) struct GrantInput {
 }))]
 pub(crate) struct GrantView {
     /// Its identifier: the same for a grantee whenever it is given.
-    id: String,
+    id: GrantId,
     /// Whom it is given to.
     to: Grantee,
     /// When it ends.
@@ -122,7 +122,7 @@ pub(crate) async fn give(
     let grant = input.check(admin.now)?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
     for _ in 0..ATTEMPTS {
-        let had = grants::get(table, workspace, id, &grant.to.grant_id()).await?;
+        let had = grants::get(table, workspace, id, grant.to.grant_id()).await?;
         let (status, action) = match had {
             Some(_) => (StatusCode::OK, Action::Replaced),
             None => (StatusCode::CREATED, Action::Made),
@@ -141,19 +141,19 @@ pub(crate) async fn give(
 
 /// Takes a grant back.
 #[utoipa::path(delete, path = "/webhooks/{id}/grants/{grant}", tag = "Grants", operation_id = "take_grant",
-    params(("id" = WebhookId, Path), ("grant" = String, Path, pattern = "^grt_[0-9a-f]{32}$")), responses(
+    params(("id" = WebhookId, Path), ("grant" = GrantId, Path)), responses(
     (status = 204, description = "It is taken back."),
     (status = 409, description = "`changed_meanwhile`."),
 ))]
 pub(crate) async fn take(
     admin: Admin,
-    path: std::result::Result<Path<(WebhookId, String)>, PathRejection>,
+    path: std::result::Result<Path<(WebhookId, GrantId)>, PathRejection>,
 ) -> Result<StatusCode> {
     // What can't be an identifier is unknown like any other.
     let Path((webhook, grant)) = path.map_err(|_| Problem::not_found())?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
     for _ in 0..ATTEMPTS {
-        let had = grants::get(table, workspace, webhook, &grant).await?.ok_or_else(Problem::not_found)?;
+        let had = grants::get(table, workspace, webhook, grant).await?.ok_or_else(Problem::not_found)?;
         let view = GrantView::new(had.clone(), admin.now);
         let entry = admin.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
         if grants::delete(table, workspace, webhook, &had, &entry).await? {

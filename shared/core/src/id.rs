@@ -22,7 +22,7 @@ fn text_schema(pattern: &str) -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
 }
 
-/// An identifier `<prefix><32 hex digits>` around a version 7 UUID, so that identifiers sort by the time they were made.
+/// An identifier `<prefix><32 hex digits>` around a UUID: mostly of version 7, so that identifiers sort by the time they were made.
 macro_rules! prefixed_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -52,7 +52,7 @@ macro_rules! prefixed_id {
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let rule = concat!("must be `", $prefix, "` and 32 lower-case hex digits");
+                let rule = concat!("must be `", $prefix, "…` with 32 lower-case hex digits");
                 let digits = text.strip_prefix($prefix).ok_or(InvalidId { rule })?;
                 let canonical = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
                 let uuid = canonical.then(|| Uuid::try_parse(digits).ok()).flatten();
@@ -107,6 +107,16 @@ prefixed_id!(
     /// An uploaded file.
     UploadId,
     "upl_"
+);
+prefixed_id!(
+    /// A usage grant, around a digest of whom it is given to: a grantee has one on a webhook at most.
+    GrantId,
+    "grt_"
+);
+prefixed_id!(
+    /// An entry of the audit log.
+    EntryId,
+    ""
 );
 
 /// A short text under a rule, checked by its parser.
@@ -243,6 +253,16 @@ mod tests {
         assert!("run_7".parse::<RunId>().is_err());
         assert!(id.to_string().to_uppercase().parse::<RunId>().is_err());
         assert!(id.to_string().parse::<PushId>().is_err());
+    }
+
+    #[test]
+    fn an_identifier_without_a_prefix_is_its_digits() {
+        let id = EntryId::new(Uuid::from_u128(7));
+        assert_eq!(id.to_string(), format!("{:032}", 7));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["", "7", "00000000-0000-0000-0000-000000000007"] {
+            assert!(wrong.parse::<EntryId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

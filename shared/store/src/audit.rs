@@ -3,7 +3,13 @@
 //! An entry is written in the transaction of its change, where both are in the same table. Where they are not, it is written first: so
 //! no change is without its entry, though an entry may be of a change that did not come about.
 
-use fanhook_core::{id::WorkspaceId, limits, time::Millis};
+use std::cmp::Reverse;
+
+use fanhook_core::{
+    id::{EntryId, WorkspaceId},
+    limits,
+    time::Millis,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -32,7 +38,7 @@ pub struct Subject {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Identifier; entries sort by the time of the change.
-    pub id: String,
+    pub id: EntryId,
     /// When.
     pub at: Millis,
     /// Who, by the subject of the token.
@@ -51,10 +57,11 @@ pub struct Entry {
 
 /// The writes of an entry, for the transaction of its change: the entry by its object, and where it is by its person.
 pub(crate) fn writes(workspace: &WorkspaceId, entry: &Entry) -> StoreResult<[(Write, Option<Condition>); 2]> {
-    let key = key(workspace, &entry.subject, &entry.id);
+    let sk = Some(entry.id.to_string());
+    let key = Key { pk: of(workspace, &entry.subject), sk: sk.clone() };
     let mut whole = keyed(&key);
     whole.insert("json".to_owned(), json(WHAT, entry)?);
-    let mut listed = keyed(&Key { pk: by_person(workspace, &entry.person), sk: Some(entry.id.clone()) });
+    let mut listed = keyed(&Key { pk: by_person(workspace, &entry.person), sk });
     listed.insert("of".to_owned(), text(&key.pk));
     Ok([(Write::Put(whole), None), (Write::Put(listed), None)])
 }
@@ -72,13 +79,12 @@ pub async fn of_subject(
     config: &dyn Table,
     workspace: &WorkspaceId,
     subject: &Subject,
-    after: Option<String>,
+    after: Option<EntryId>,
     limit: usize,
-) -> StoreResult<(Vec<Entry>, Option<String>)> {
-    let pk = key(workspace, subject, "").pk;
-    let page = config.query(&newest(pk, after, limit)).await?;
+) -> StoreResult<(Vec<Entry>, Option<EntryId>)> {
+    let page = config.query(&newest(of(workspace, subject), after, limit)).await?;
     let entries = page.items.iter().map(|item| from_json(WHAT, item)).collect::<StoreResult<_>>()?;
-    Ok((entries, page.more))
+    Ok((entries, more(page.more)?))
 }
 
 /// The changes that one person made, newest first, behind the one given, as many as an answer holds; and where to go on.
@@ -86,9 +92,9 @@ pub async fn by(
     config: &dyn Table,
     workspace: &WorkspaceId,
     person: &str,
-    after: Option<String>,
+    after: Option<EntryId>,
     limit: usize,
-) -> StoreResult<(Vec<Entry>, Option<String>)> {
+) -> StoreResult<(Vec<Entry>, Option<EntryId>)> {
     let page = config.query(&newest(by_person(workspace, person), after, limit)).await?;
     let place =
         |item: &Item| Ok(Key { pk: item.text("of")?.to_owned(), sk: Some(item.text("sk")?.to_owned()) });
@@ -104,18 +110,23 @@ pub async fn by(
             filled += size;
         }
     }
-    entries.sort_by(|(a, _), (b, _)| b.id.cmp(&a.id));
+    entries.sort_by_key(|(entry, _)| Reverse(entry.id));
     let fitting = limits::fitting(entries.iter().map(|(_, size)| *size));
     let more = match entries.get(fitting - 1) {
-        Some((last, _)) if fitting < places.len() => Some(last.id.clone()),
-        _ => page.more,
+        Some((last, _)) if fitting < places.len() => Some(last.id),
+        _ => self::more(page.more)?,
     };
     entries.truncate(fitting);
     Ok((entries.into_iter().map(|(entry, _)| entry).collect(), more))
 }
 
-fn newest(pk: String, after: Option<String>, limit: usize) -> Query {
+fn newest(pk: String, after: Option<EntryId>, limit: usize) -> Query {
+    let after = after.map(|entry| entry.to_string());
     Query { pk, after, limit, order: Order::Descending, consistent: true, ..Query::default() }
+}
+
+fn more(sk: Option<String>) -> StoreResult<Option<EntryId>> {
+    sk.map(|sk| sk.parse().map_err(|error| StoreError::corrupt(WHAT, error))).transpose()
 }
 
 /// An object's identifier, or a person's, may hold anything: keys hold a digest of it.
@@ -123,8 +134,8 @@ fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-fn key(workspace: &WorkspaceId, subject: &Subject, id: &str) -> Key {
-    keys::audit(workspace, &digest(&format!("{}#{}", subject.kind, subject.id)), id)
+fn of(workspace: &WorkspaceId, subject: &Subject) -> String {
+    keys::audit(workspace, &digest(&format!("{}#{}", subject.kind, subject.id)))
 }
 
 fn by_person(workspace: &WorkspaceId, person: &str) -> String {

@@ -1,14 +1,15 @@
 //! Usage grants: who may use a webhook, beside administrators: a person, or all who have a role; until a time, or for good.
 
 use fanhook_core::{
-    id::{WebhookId, WorkspaceId},
+    id::{GrantId, WebhookId, WorkspaceId},
     time::Millis,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::{
-    StoreResult,
+    StoreError, StoreResult,
     audit::{self, Entry},
     item::{from_json, json, keyed},
     keys,
@@ -31,12 +32,14 @@ pub enum Grantee {
 
 impl Grantee {
     /// Identifier of the grant: each grantee has one at most.
-    pub fn grant_id(&self) -> String {
+    pub fn grant_id(&self) -> GrantId {
         let digest = match self {
             Self::Person(subject) => Sha256::digest(format!("person#{subject}")),
             Self::Role(name) => Sha256::digest(format!("role#{name}")),
         };
-        format!("grt_{}", hex::encode(&digest[..16]))
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        GrantId::new(Uuid::from_bytes(half))
     }
 }
 
@@ -59,7 +62,7 @@ pub async fn put(
     grant: &Grant,
     audit: &Entry,
 ) -> StoreResult<bool> {
-    let mut item = keyed(&keys::grant(workspace, webhook, &grant.to.grant_id()));
+    let mut item = keyed(&keys::grant(workspace, webhook, grant.to.grant_id()));
     item.insert("json".to_owned(), json(WHAT, grant)?);
     let unchanged = had.map_or(Ok(Condition::Absent), unchanged)?;
     let exists = (Write::Check(keys::webhook(workspace, webhook)), Some(Condition::Present));
@@ -76,7 +79,7 @@ pub async fn delete(
     had: &Grant,
     audit: &Entry,
 ) -> StoreResult<bool> {
-    let key = keys::grant(workspace, webhook, &had.to.grant_id());
+    let key = keys::grant(workspace, webhook, had.to.grant_id());
     let mut writes = vec![(Write::Delete(key), Some(unchanged(had)?))];
     writes.extend(audit::writes(workspace, audit)?);
     Ok(config.transact(writes).await? == Transaction::Done)
@@ -91,7 +94,7 @@ pub async fn get(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-    id: &str,
+    id: GrantId,
 ) -> StoreResult<Option<Grant>> {
     let item = config.get(&keys::grant(workspace, webhook, id)).await?;
     item.map(|item| from_json(WHAT, &item)).transpose()
@@ -102,13 +105,14 @@ pub async fn list(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-    after: Option<String>,
+    after: Option<GrantId>,
     limit: usize,
-) -> StoreResult<(Vec<Grant>, Option<String>)> {
-    let pk = keys::grant(workspace, webhook, "").pk;
+) -> StoreResult<(Vec<Grant>, Option<GrantId>)> {
+    let (pk, after) = (keys::grants(workspace, webhook), after.map(|grant| grant.to_string()));
     let page = config.query(&Query { pk, after, limit, consistent: true, ..Query::default() }).await?;
     let grants = page.items.iter().map(|item| from_json(WHAT, item)).collect::<StoreResult<_>>()?;
-    Ok((grants, page.more))
+    let parse = |sk: String| sk.parse().map_err(|error| StoreError::corrupt(WHAT, error));
+    Ok((grants, page.more.map(parse).transpose()?))
 }
 
 /// Whether one of these has a grant that has not ended `now`.
@@ -119,7 +123,7 @@ pub async fn holds(
     grantees: &[Grantee],
     now: Millis,
 ) -> StoreResult<bool> {
-    let key = |grantee: &Grantee| keys::grant(workspace, webhook, &grantee.grant_id());
+    let key = |grantee: &Grantee| keys::grant(workspace, webhook, grantee.grant_id());
     for batch in grantees.chunks(BATCH) {
         let keys: Vec<_> = batch.iter().map(key).collect();
         for item in config.get_many(&keys, true).await? {
@@ -137,7 +141,7 @@ pub async fn delete_all(config: &dyn Table, workspace: &WorkspaceId, webhook: We
     loop {
         let (grants, more) = list(config, workspace, webhook, None, BATCH).await?;
         let deletes =
-            grants.iter().map(|grant| Write::Delete(keys::grant(workspace, webhook, &grant.to.grant_id())));
+            grants.iter().map(|grant| Write::Delete(keys::grant(workspace, webhook, grant.to.grant_id())));
         config.write_many(deletes.collect()).await?;
         if more.is_none() {
             return Ok(());

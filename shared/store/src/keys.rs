@@ -2,7 +2,7 @@
 
 use fanhook_core::{
     chunk::{ChunkId, Part},
-    id::{ParameterSourceId, PushId, Qaid, RunId, UploadId, WebhookId, WorkspaceId},
+    id::{GrantId, ParameterSourceId, PushId, Qaid, RunId, UploadId, WebhookId, WorkspaceId},
 };
 
 use crate::ports::Key;
@@ -131,13 +131,18 @@ pub fn push(of: &WorkspaceId, push: PushId) -> Key {
 }
 
 /// A usage grant on a webhook.
-pub fn grant(of: &WorkspaceId, webhook: WebhookId, grant: &str) -> Key {
-    key(format!("grants#{of}#{webhook}"), grant)
+pub fn grant(of: &WorkspaceId, webhook: WebhookId, grant: GrantId) -> Key {
+    key(grants(of, webhook), grant.to_string())
 }
 
-/// A change of an object, by the SHA-256 of its kind and identifier in hex.
-pub fn audit(of: &WorkspaceId, object: &str, entry: &str) -> Key {
-    key(format!("audit#{of}#{object}"), entry)
+/// Partition of the usage grants on a webhook.
+pub fn grants(of: &WorkspaceId, webhook: WebhookId) -> String {
+    format!("grants#{of}#{webhook}")
+}
+
+/// Partition of the changes of an object, by the SHA-256 of its kind and identifier in hex; sort keys are entry IDs.
+pub fn audit(of: &WorkspaceId, object: &str) -> String {
+    format!("audit#{of}#{object}")
 }
 
 /// Partition of the changes that one person made, by the SHA-256 of the person's subject in hex.

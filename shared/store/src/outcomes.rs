@@ -137,10 +137,11 @@ pub async fn put_uncounted(objects: &dyn Objects, run: &Run, chunk: &Chunk, now:
     put(objects, &run.workspace, chunk, &lines).await
 }
 
-/// The records of the object under `key`.
+/// The records of the object under `key`; none where its retention has ended since it was listed.
 pub async fn read(objects: &dyn Objects, key: &str) -> StoreResult<Vec<Record<'static>>> {
     let bytes = match objects.get(key, 0..MAX_BYTES, None).await {
         Ok(fetched) => fetched.bytes,
+        Err(ObjectError::NotFound) => return Ok(Vec::new()),
         Err(ObjectError::Store(error)) => return Err(error),
         Err(error) => return Err(StoreError::corrupt(WHAT, error)),
     };

@@ -237,6 +237,10 @@ async fn a_grant_ends_when_it_says_so_and_when_it_is_taken_back() {
     take().await.ok(204);
     assert_eq!(take().await.code(404), "not_found");
     assert_eq!(pause(MARKETER).await.code(403), "not_granted");
+    for none in ["grt_0", &"x".repeat(1025)] {
+        let answer = world.call("DELETE", format!("{path}/{none}")).send().await;
+        assert_eq!(answer.code(404), "not_found", "{none}");
+    }
     resume().await.ok(200);
 
     let wrong = give(json!({"to": {"role": ""}, "until": "2020-01-01T00:00:00Z"})).await;

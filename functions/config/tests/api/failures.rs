@@ -114,4 +114,8 @@ async fn a_cursor_leads_nowhere_else() {
         let answer = world.call("GET", format!("/runs/{run}/failures?cursor={cursor}")).send().await;
         assert_eq!(answer.code(400), "invalid", "{place}");
     }
+    // An object may have gone since its name was given.
+    let cursor = BASE64_URL_SAFE_NO_PAD.encode("1:gone.ndjson.gz");
+    let page = world.get(format!("/runs/{run}/failures?cursor={cursor}")).await;
+    assert_eq!(page, json!({"items": []}));
 }

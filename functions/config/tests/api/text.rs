@@ -1,7 +1,9 @@
 //! What is read at all: JSON and query strings.
 
-use crate::world::World;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
+
+use crate::world::World;
 
 #[tokio::test]
 async fn what_is_no_plain_json_is_refused() {
@@ -57,5 +59,34 @@ async fn a_query_string_is_read_strictly() {
     {
         let refused = world.call("GET", format!("/webhooks?{query}")).send().await;
         assert_eq!(refused.code(400), "invalid", "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_no_list_gave_is_refused_by_every_list() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let push = world.push(&webhook).await;
+    let run = world.start(&push, "k", &[&world.audience().await]).send().await.id();
+    let places = [String::new(), "x".repeat(1025), "hallo".to_owned()];
+    let document = config::document();
+    let paged = |path: &&String| {
+        let parameters = document["paths"][*path]["get"]["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "cursor"))
+    };
+    let lists: Vec<_> = document["paths"].as_object().unwrap().keys().filter(paged).collect();
+    assert!(lists.len() >= 7, "{lists:?}");
+    for path in lists {
+        let id = if path.starts_with("/runs") { &run } else { &webhook };
+        let filters: &[&str] = if path == "/audit" { &["person=a&", "kind=webhook&id=a&"] } else { &[""] };
+        for (filter, place) in
+            filters.iter().flat_map(|filter| places.iter().map(move |place| (filter, place)))
+        {
+            let cursor = BASE64_URL_SAFE_NO_PAD.encode(place);
+            let address = format!("{}?{filter}cursor={cursor}", path.replace("{id}", id));
+            let refused = world.call("GET", &address).send().await;
+            assert_eq!(refused.code(400), "invalid", "{address}");
+            assert_eq!(refused.fields(), ["cursor"], "{address}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{faults::refused, value::item_size};
 use crate::{
     StoreError, StoreResult,
-    ports::{Condition, Item, Key, Value, Write},
+    ports::{Condition, Item, Key, Query, Value, Write},
 };
 
 /// Largest item, in bytes.
@@ -26,11 +26,23 @@ pub(super) fn key(key: &Key, sorted: bool) -> StoreResult<()> {
     if key.sk.is_some() != sorted {
         return refused("the key is not of this table's shape");
     }
-    let sizes = [(key.pk.len(), 2048), (key.sk.as_ref().map_or(1, String::len), 1024)];
+    key_sizes(&key.pk, key.sk.as_deref())
+}
+
+fn key_sizes(pk: &str, sk: Option<&str>) -> StoreResult<()> {
+    let sizes = [(pk.len(), 2048), (sk.map_or(1, str::len), 1024)];
     if sizes.iter().any(|&(size, most)| size == 0 || size > most) {
         return refused("a key is empty or too long");
     }
     Ok(())
+}
+
+/// Checks a query; it begins behind a key, though no item needs to have it.
+pub(super) fn query(query: &Query, sorted: bool) -> StoreResult<()> {
+    if !sorted || query.limit == 0 {
+        return refused("a query needs sort keys and a limit of at least 1");
+    }
+    key_sizes(&query.pk, query.after.as_deref())
 }
 
 /// The key that stands in an item.

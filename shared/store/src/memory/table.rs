@@ -182,9 +182,7 @@ impl Table for MemoryTable {
 
     async fn query(&self, query: &Query) -> StoreResult<Page> {
         self.faults.around(&Operation::Query(query), || {
-            if !self.sorted || query.limit == 0 {
-                return refused("a query needs sort keys and a limit of at least 1");
-            }
+            limits::query(query, self.sorted)?;
             Ok(self.lock().page(query))
         })
     }

@@ -101,6 +101,10 @@ async fn batches_and_keys_keep_to_the_services_limits() {
     assert!(table.get(&Key { pk: "a".to_owned(), sk: None }).await.is_err(), "a key of the table's shape");
     let query = Query { pk: "a".to_owned(), limit: 0, ..Query::default() };
     assert!(table.query(&query).await.is_err());
+    for (after, fits) in [(String::new(), false), ("x".repeat(1024), true), ("x".repeat(1025), false)] {
+        let query = Query { after: Some(after), limit: 1, ..query.clone() };
+        assert_eq!(table.query(&query).await.is_ok(), fits);
+    }
     assert!(
         table.write(Write::Update(key("a", "b"), Update::default()), None).await.is_err(),
         "an update changes something"
