@@ -17,6 +17,7 @@ use fanhook_store::{
 use serde_json::{Value, json};
 
 use crate::consent::shaken;
+use crate::parameter_sources::{calling, constant};
 use crate::trial::tested;
 use crate::world::{ADMIN, Answer, MARKETER, MEMBER, OTHER, START, Token, World, at_once, push, webhook};
 
@@ -92,6 +93,12 @@ struct Objects {
     push: String,
     upload: String,
     run: String,
+    source: String,
+}
+
+/// An identifier of nothing.
+fn nothing(prefix: &str) -> String {
+    format!("{prefix}_{}", "0".repeat(32))
 }
 
 impl Objects {
@@ -103,18 +110,38 @@ impl Objects {
         let run = world.start(&push, "first", &[&upload]).send().await.id();
         let grant = json!({"to": {"role": "team"}, "until": "2027-06-01T00:00:00Z"});
         world.call("POST", format!("/webhooks/{webhook}/grants")).json(&grant).send().await.ok(201);
-        Self { world, webhook, push, upload, run }
+        let source = world.source(&constant("Coupon", "B10")).await;
+        Self { world, webhook, push, upload, run, source }
+    }
+
+    /// What `{id}` in a path stands for.
+    fn id(&self, path: &str) -> &str {
+        match path.split('/').nth(1) {
+            Some("webhooks") => &self.webhook,
+            Some("parameter-sources") => &self.source,
+            Some("pushes") => &self.push,
+            Some("uploads") => &self.upload,
+            Some("runs") => &self.run,
+            _ => panic!("there is no object for {path}"),
+        }
     }
 
     /// Does an operation as this caller, on the objects that there are; what it says is right, but for what it would change.
     async fn ask(&self, method: &'static str, path: &str, token: Option<Token>) -> Answer {
-        let id = match path.split('/').nth(1) {
-            Some("webhooks") => &self.webhook,
-            Some("pushes") => &self.push,
-            Some("uploads") => &self.upload,
-            _ => &self.run,
-        };
-        let mut address = path.replace("{id}", id).replace("{code}", "MOBILE").replace("{grant}", "grt_0");
+        let id = if path.contains("{id}") { self.id(path) } else { "" };
+        let address = path.replace("{id}", id).replace("{code}", "MOBILE");
+        self.ask_at(method, path, address.replace("{grant}", &nothing("grt")), token).await
+    }
+
+    /// Does an operation on what is at this address.
+    async fn ask_at(
+        &self,
+        method: &'static str,
+        path: &str,
+        mut address: String,
+        token: Option<Token>,
+    ) -> Answer {
+        assert!(!address.contains('{'), "there is nothing for {address}");
         match (method, path) {
             ("get" | "delete", "/profiles") => address.push_str("?qaid=u"),
             (_, "/audit") => address.push_str("?person=admin"),
@@ -122,6 +149,9 @@ impl Objects {
         }
         let body = match (method, path) {
             ("put", "/webhooks/{id}") | ("post", "/webhooks") => webhook("Other"),
+            ("post", "/webhooks/{id}/consent") => json!({"text": "ours"}),
+            ("post", "/webhooks/{id}/grants") => json!({"to": {"person": "mate"}}),
+            ("post" | "put", "/parameter-sources" | "/parameter-sources/{id}") => constant("Other", "B11"),
             ("post" | "put", "/pushes" | "/pushes/{id}") => push(&self.webhook),
             ("post", "/webhooks/{id}/test" | "/pushes/{id}/test") => {
                 json!({"id": {"type": "MOBILE", "value": "+4915112345678"}})
@@ -332,8 +362,7 @@ async fn a_push_cannot_be_moved_to_a_webhook_that_is_not_granted() {
         |to: &str| world.call("PUT", format!("/pushes/{}", objects.push)).by(team).json(&push(to)).send();
     assert_eq!(put(&other).await.code(403), "not_granted");
     put(&objects.webhook).await.ok(200);
-    let foreign = format!("whk_{}", "0".repeat(32));
-    assert_eq!(put(&foreign).await.code(404), "not_found");
+    assert_eq!(put(&nothing("whk")).await.code(404), "not_found");
 }
 
 #[tokio::test]
@@ -367,123 +396,54 @@ async fn a_caller_of_several_workspaces_names_one() {
 
 #[tokio::test]
 async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
-    let world = World::new();
-    let webhook_id = world.webhook().await;
-    let push_id = world.push(&webhook_id).await;
-    let upload = world.audience().await;
-    let run = world.start(&push_id, "k", &[&upload]).send().await.id();
-
-    let grant = json!({"to": {"role": "team"}});
-    let given = world.call("POST", format!("/webhooks/{webhook_id}/grants")).json(&grant).send().await.id();
-
-    let unknown = |prefix: &str| format!("{prefix}_{}", "0".repeat(32));
-    let (a, b) = (webhook("x"), push(&unknown("whk")));
-    let start = json!({"uploads": [unknown("upl")]});
-    let statement = json!({"text": "ours"});
-    let test = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}});
-    let calls: Vec<(&str, String, String, Option<&Value>)> = vec![
-        ("GET", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), None),
-        ("PUT", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), Some(&a)),
-        ("DELETE", format!("/webhooks/{webhook_id}"), format!("/webhooks/{}", unknown("whk")), None),
-        (
-            "POST",
-            format!("/webhooks/{webhook_id}/preview"),
-            format!("/webhooks/{}/preview", unknown("whk")),
-            None,
-        ),
-        (
-            "POST",
-            format!("/webhooks/{webhook_id}/test"),
-            format!("/webhooks/{}/test", unknown("whk")),
-            Some(&test),
-        ),
-        (
-            "POST",
-            format!("/webhooks/{webhook_id}/handshake"),
-            format!("/webhooks/{}/handshake", unknown("whk")),
-            None,
-        ),
-        (
-            "GET",
-            format!("/webhooks/{webhook_id}/consent"),
-            format!("/webhooks/{}/consent", unknown("whk")),
-            None,
-        ),
-        (
-            "POST",
-            format!("/webhooks/{webhook_id}/consent"),
-            format!("/webhooks/{}/consent", unknown("whk")),
-            Some(&statement),
-        ),
-        ("POST", format!("/pushes/{push_id}/preview"), format!("/pushes/{}/preview", unknown("psh")), None),
-        ("POST", format!("/pushes/{push_id}/test"), format!("/pushes/{}/test", unknown("psh")), Some(&test)),
-        ("GET", format!("/pushes/{push_id}"), format!("/pushes/{}", unknown("psh")), None),
-        ("PUT", format!("/pushes/{push_id}"), format!("/pushes/{}", unknown("psh")), Some(&b)),
-        ("DELETE", format!("/pushes/{push_id}"), format!("/pushes/{}", unknown("psh")), None),
-        ("POST", format!("/pushes/{push_id}/runs"), format!("/pushes/{}/runs", unknown("psh")), Some(&start)),
-        ("GET", format!("/uploads/{upload}"), format!("/uploads/{}", unknown("upl")), None),
-        ("GET", format!("/runs/{run}"), format!("/runs/{}", unknown("run")), None),
-        ("POST", format!("/runs/{run}/pause"), format!("/runs/{}/pause", unknown("run")), None),
-        ("POST", format!("/runs/{run}/resume"), format!("/runs/{}/resume", unknown("run")), None),
-        ("POST", format!("/runs/{run}/cancel"), format!("/runs/{}/cancel", unknown("run")), None),
-        ("GET", format!("/runs/{run}/failures"), format!("/runs/{}/failures", unknown("run")), None),
-        ("GET", format!("/webhooks/{webhook_id}"), "/webhooks/no-id".to_owned(), None),
-        (
-            "DELETE",
-            format!("/webhooks/{webhook_id}/grants/{given}"),
-            "/webhooks/no-id/grants/x".to_owned(),
-            None,
-        ),
-        (
-            "GET",
-            format!("/webhooks/{webhook_id}/grants"),
-            format!("/webhooks/{}/grants", unknown("whk")),
-            None,
-        ),
-        (
-            "POST",
-            format!("/webhooks/{webhook_id}/grants"),
-            format!("/webhooks/{}/grants", unknown("whk")),
-            Some(&grant),
-        ),
-        (
-            "DELETE",
-            format!("/webhooks/{webhook_id}/grants/{given}"),
-            format!("/webhooks/{}/grants/{given}", unknown("whk")),
-            None,
-        ),
-    ];
-    for (method, theirs, none, body) in calls {
-        let ask = async |path: String| {
-            let call = world.call(method, path).by(OTHER).header("idempotency-key", "k");
-            match body {
-                Some(body) => call.json(body).send().await,
-                None => call.send().await,
-            }
+    let objects = Objects::new().await;
+    let given = objects.world.get(format!("/webhooks/{}/grants", objects.webhook)).await;
+    let grant = given["items"][0]["id"].as_str().unwrap();
+    let stored = || (objects.world.config.items(), objects.world.ledger.items());
+    let before = stored();
+    // A code is none of another workspace's: each has its own.
+    for (method, path, _) in
+        ROUTES.into_iter().filter(|(_, path, _)| path.replace("{code}", "").contains('{'))
+    {
+        let ask = async |id: &str| {
+            let address = path.replace("{id}", id).replace("{grant}", grant);
+            objects.ask_at(method, path, address, Some(OTHER)).await
         };
-        let (theirs, none) = (ask(theirs.clone()).await, ask(none).await);
-        assert_eq!(theirs.code(404), "not_found", "{method}");
-        assert_eq!((theirs.bytes, theirs.headers), (none.bytes, none.headers), "{method}");
+        let id = objects.id(path);
+        let theirs = ask(id).await;
+        assert_eq!(theirs.code(404), "not_found", "{method} {path}");
+        for none in [&*nothing(&id[..3]), "no-id"] {
+            let none = ask(none).await;
+            assert_eq!((&theirs.bytes, &theirs.headers), (&none.bytes, &none.headers), "{method} {path}");
+        }
     }
-    // Nothing of it was touched.
-    assert_eq!(world.get(format!("/runs/{run}")).await["state"], "starting");
-    assert_eq!(world.get(format!("/pushes/{push_id}")).await["version"], 1);
+    assert!(stored() == before, "something of it was touched");
 }
 
 #[tokio::test]
 async fn what_a_request_names_must_be_of_its_workspace_too() {
     let world = World::new();
     let (theirs, upload) = (world.webhook().await, world.audience().await);
-    let unknown = format!("whk_{}", "0".repeat(32));
+    let unknown = nothing("whk");
     let push_to = async |id: &str| world.call("POST", "/pushes").by(OTHER).json(&push(id)).send().await;
     let (there, nowhere) = (push_to(&theirs).await, push_to(&unknown).await);
     assert_eq!(there.code(404), "not_found");
     assert_eq!(there.bytes, nowhere.bytes);
 
-    let own = world.call("POST", "/webhooks").by(OTHER).json(&webhook("Coupons")).send().await.id();
-    let own = push_to(&own).await.id();
+    let hook = world.call("POST", "/webhooks").by(OTHER).json(&webhook("Coupons")).send().await.id();
+    let source = world.source(&constant("Coupon", "B10")).await;
+    for (method, path) in [("POST", "/webhooks".to_owned()), ("PUT", format!("/webhooks/{hook}"))] {
+        let from = async |source: &str| {
+            world.call(method, path.clone()).by(OTHER).json(&calling("Calling", source)).send().await
+        };
+        let (there, nowhere) = (from(&source).await, from(&nothing("prs")).await);
+        assert_eq!((there.code(400), there.fields()), ("invalid", vec!["content.parameters[0].source"]));
+        assert_eq!(there.bytes, nowhere.bytes);
+    }
+
+    let own = push_to(&hook).await.id();
     let start = async |id: &str| world.start(&own, "k", &[id]).by(OTHER).send().await;
-    let (there, nowhere) = (start(&upload).await, start(&format!("upl_{}", "0".repeat(32))).await);
+    let (there, nowhere) = (start(&upload).await, start(&nothing("upl")).await);
     assert_eq!(there.code(404), "not_found");
     assert_eq!(there.bytes, nowhere.bytes);
 }

@@ -2,17 +2,20 @@
 
 use serde_json::{Value, json};
 
+use crate::parameter_sources::constant;
 use crate::world::{World, at_once, push, webhook};
 
 /// Where an object is, and what it can be replaced by.
 async fn objects(world: &World) -> Vec<(String, Value)> {
     let webhook_id = world.webhook().await;
     let push_id = world.push(&webhook_id).await;
+    let source = world.source(&constant("Coupon", "B10")).await;
     let id_type = json!({"display_name": "Card", "priority": 40});
     world.call("PUT", "/id-types/CARD").json(&id_type).send().await.ok(201);
     vec![
         (format!("/pushes/{push_id}"), push(&webhook_id)),
         (format!("/webhooks/{webhook_id}"), webhook("Renamed")),
+        (format!("/parameter-sources/{source}"), constant("Coupon", "B11")),
         ("/id-types/CARD".to_owned(), json!({"display_name": "Loyalty card", "priority": 40})),
         ("/sources".to_owned(), json!({"items": ["crm"]})),
     ]

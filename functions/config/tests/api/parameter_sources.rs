@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{ADMIN, MARKETER, MEMBER, START, World, at_once, push, webhook};
 
-fn constant(name: &str, text: &str) -> Value {
+pub(crate) fn constant(name: &str, text: &str) -> Value {
     json!({"name": name, "value": {"kind": "constant", "type": "character", "text": text}})
 }
 
@@ -22,7 +22,7 @@ fn interface(secret: Option<&str>) -> Value {
 }
 
 /// A webhook whose coupon comes from a source.
-fn calling(name: &str, source: &str) -> Value {
+pub(crate) fn calling(name: &str, source: &str) -> Value {
     let mut webhook = webhook(name);
     webhook["content"]["parameters"][0] =
         json!({"name": "coupon", "type": "call", "source": source, "required": true});
@@ -37,7 +37,7 @@ fn without_coupon(webhook: &str) -> Value {
 }
 
 impl World {
-    async fn source(&self, source: &Value) -> String {
+    pub(crate) async fn source(&self, source: &Value) -> String {
         self.call("POST", "/parameter-sources").json(source).send().await.id()
     }
 
