@@ -132,6 +132,8 @@ pub fn gate(
 pub enum Told {
     /// The same of all.
     All(Verdict),
+    /// Of all what the webhook's success rule says of a 2xx answer that cannot be read: the receiver may have taken any of them.
+    Unread(Verdict),
     /// Of each something else, by the webhook's success rule.
     Each(Each),
 }
@@ -140,7 +142,7 @@ impl Told {
     /// What it says of one recipient.
     pub fn verdict(&self, delivery: DeliveryId, id: &str) -> Verdict {
         match self {
-            Self::All(verdict) => *verdict,
+            Self::All(verdict) | Self::Unread(verdict) => *verdict,
             Self::Each(each) => retry::verdict_by_rule(each.of(&delivery.to_string(), id)),
         }
     }
@@ -152,6 +154,7 @@ pub fn told(ended: &Ended, rule: Option<&SuccessRule>) -> Told {
         (Attempt::Answered { status: 200..=299 }, Some(rule)) => {
             match rule.judge(ended.is_whole.then_some(&ended.answer)) {
                 Judgement::All(meaning) => Told::All(retry::verdict_by_rule(meaning)),
+                Judgement::Unread(meaning) => Told::Unread(retry::verdict_by_rule(meaning)),
                 Judgement::Each(each) => Told::Each(each),
             }
         }

@@ -102,12 +102,16 @@ impl Worker<'_> {
         self.summary.resent += u64::from(ended.resent);
         let told = plan::told(&ended, self.job.pinned.content.success.as_ref());
         let mut hold = None;
-        if let Told::All(verdict) = told {
+        if let Told::All(verdict) | Told::Unread(verdict) = told {
             hold = plan::hold(verdict, ended.retry_after.as_deref(), now, ends);
-            if self.is_split(&prepared, ended.attempt, verdict) && now <= ends.policy {
-                self.split(prepared.sent);
-                return None;
-            }
+        }
+        // An answer that could not be read refuses nobody: who sent it may have taken all of them.
+        if let Told::All(verdict) = told
+            && self.is_split(&prepared, ended.attempt, verdict)
+            && now <= ends.policy
+        {
+            self.split(prepared.sent);
+            return None;
         }
         self.unsaved += 1;
         let not_before = hold.max(self.endpoint.as_ref().and_then(|endpoint| endpoint.not_before));

@@ -208,6 +208,19 @@ async fn a_refusal_by_the_rule_is_split_and_one_of_the_caller_or_without_the_swi
 }
 
 #[tokio::test]
+async fn a_success_that_cannot_be_read_is_no_refusal_and_not_split() {
+    let cut = json!({"results": []}).to_string();
+    for reply in [Reply::Cut(200, cut), Reply::Body(200, "<html>".to_owned()), Reply::Status(204)] {
+        let rule = Some(results("/results", "retry"));
+        let world = World::new(Setup { split_refused: true, success: rule, ..list(vec![8], 8) }).await;
+        world.endpoint.answer(reply.clone());
+        world.invoke().await;
+        assert_eq!(world.endpoint.seen().len(), 1, "{reply:?}");
+        world.assert_all(Reason::Answer).await;
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_dies_while_it_splits_loses_nobody() {
     let mut points = 0;
     for at in 1.. {

@@ -73,6 +73,8 @@ impl Meaning {
 pub enum Judgement {
     /// The same of all users of the request.
     All(Meaning),
+    /// Nothing that could be read; for all of them that means what the rule's `otherwise` says.
+    Unread(Meaning),
     /// Of each user something else.
     Each(Each),
 }
@@ -96,7 +98,7 @@ impl SuccessRule {
     /// What an answer says by this rule; none is one of which not all was read.
     pub fn judge(&self, answer: Option<&[u8]>) -> Judgement {
         let Some(answer) = answer.and_then(|answer| serde_json::from_slice::<Value>(answer).ok()) else {
-            return Judgement::All(self.otherwise);
+            return Judgement::Unread(self.otherwise);
         };
         let Some(results) = &self.results else {
             return Judgement::All(self.meaning(answer.pointer(&self.pointer)));
@@ -200,7 +202,7 @@ mod tests {
 
     fn of_all(rule: &SuccessRule, answer: &str) -> Meaning {
         match rule.judge(Some(answer.as_bytes())) {
-            Judgement::All(meaning) => meaning,
+            Judgement::All(meaning) | Judgement::Unread(meaning) => meaning,
             Judgement::Each(each) => panic!("{each:?}"),
         }
     }
@@ -250,8 +252,11 @@ mod tests {
             ] {
                 assert_eq!(of_all(&rule, answer), meaning, "{answer}");
             }
-            assert_eq!(rule.judge(None), Judgement::All(meaning));
-            assert_eq!(rule.judge(Some(b"{\"status\":\"\xff\"}")), Judgement::All(meaning));
+            assert_eq!(rule.judge(None), Judgement::Unread(meaning));
+            for unread in [&b""[..], b"<html>", b"{\"status\":\"\xff\"}"] {
+                assert_eq!(rule.judge(Some(unread)), Judgement::Unread(meaning));
+            }
+            assert_eq!(rule.judge(Some(b"{}")), Judgement::All(meaning));
             assert_eq!(of_all(&rule, r#"{"status":"ok"}"#), Meaning::Success);
         }
         let deep = format!(r#"{{"status":"ok","x":{}{}}}"#, "[".repeat(500), "]".repeat(500));
@@ -266,7 +271,7 @@ mod tests {
     fn each(rule: &SuccessRule, answer: &Value) -> Each {
         match rule.judge(Some(answer.to_string().as_bytes())) {
             Judgement::Each(each) => each,
-            Judgement::All(meaning) => panic!("{meaning:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -315,9 +320,10 @@ mod tests {
         assert_eq!((each.of("msg_1", "x"), each.of("msg_2", "y")), (Meaning::Never, Meaning::Success));
         let default = rule(json!({"pointer": "/c", "success": [0], "results": {"pointer": "", "id": "/id"}}));
         assert_eq!(default.results.as_ref().unwrap().missing, Meaning::Retry);
-        for answer in [r#"{"a":1}"#, "7", "no"] {
+        for answer in [r#"{"a":1}"#, "7"] {
             assert_eq!(default.judge(Some(answer.as_bytes())), Judgement::All(Meaning::Never), "{answer}");
         }
+        assert_eq!(default.judge(Some(b"no")), Judgement::Unread(Meaning::Never));
     }
 
     fn fields(text: Value, has_items: bool) -> Vec<String> {
