@@ -46,7 +46,7 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 pub(crate) struct Common;
 
 /// The problems that any request may meet: status, name among the components, what it means.
-const ALWAYS: [(&str, &str, &str); 6] = [
+const ALWAYS: [(&str, &str, &str); 7] = [
     (
         "400",
         "Invalid",
@@ -55,6 +55,8 @@ const ALWAYS: [(&str, &str, &str); 6] = [
     ("401", "Unauthorized", "There is no valid token."),
     ("403", "Forbidden", "The caller may not do this."),
     ("404", "NotFound", "There is no such object in the caller's workspace."),
+    // An encoded `?` or `/` in an identifier may reach the function decoded, and the address is another one then.
+    ("405", "MethodNotAllowed", "The address does not take this method."),
     ("500", "Internal", "The request failed by a fault of ours."),
     ("503", "Unavailable", "The request could not be done at the moment; try again."),
 ];

@@ -103,7 +103,6 @@ pub(crate) async fn replace(
     let id_type = input.into_type(code);
     for _ in 0..ATTEMPTS {
         let old = id_types::get(&*admin.config, &admin.workspace).await?;
-        if_match.check(tag(&old.types, &id_type.code).as_ref())?;
         let mut types: Vec<IdType> =
             old.types.iter().filter(|other| other.code != id_type.code).cloned().collect();
         let status = if types.len() == old.types.len() { StatusCode::CREATED } else { StatusCode::OK };
@@ -115,6 +114,7 @@ pub(crate) async fn replace(
                 faults.into_iter().map(|fault| own(fault, types.len() - 1)).collect(),
             ));
         }
+        if_match.check(tag(&old.types, &id_type.code).as_ref())?;
         let before = old.types.iter().find(|other| other.code == id_type.code);
         let action = if before.is_some() { Action::Replaced } else { Action::Made };
         let entry = admin.entry(action, ("id_type", id_type.code.as_str()), before, Some(&id_type));

@@ -82,8 +82,6 @@ pub(crate) async fn replace(
     if_match: IfMatch,
     Input(input): Input<OrganizationKeyInput>,
 ) -> Result<Tagged<OrganizationKeyView>> {
-    let mut old = organization_key::get(&*admin.ledger).await?;
-    if_match.check(tag(old.as_ref()).as_ref())?;
     let (key, told) = if let Some(text) = &input.key {
         (identity::OrganizationKey::parse(text).map_err(wrong)?, None)
     } else {
@@ -92,6 +90,8 @@ pub(crate) async fn replace(
         let text = BASE64_STANDARD.encode(key.expose_secret());
         (key, Some(text))
     };
+    let mut old = organization_key::get(&*admin.ledger).await?;
+    if_match.check(tag(old.as_ref()).as_ref())?;
     let ciphertext = admin.secrets.encrypt(&SecretContext::organization_key(), &key).await?;
     for attempt in 0..ATTEMPTS {
         let version = old.as_ref().map_or(0, |old| old.version) + 1;

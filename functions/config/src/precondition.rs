@@ -58,7 +58,8 @@ pub(crate) struct IfMatch(
 );
 
 impl IfMatch {
-    /// Holds a change to what stands now, none where there is nothing.
+    /// Holds a change to what stands now, none where there is nothing. What is wrong with the change itself comes first (RFC 9110,
+    /// section 13.2.1).
     pub(crate) fn check(&self, now: Option<&Tag>) -> Result<()> {
         let Some(wanted) = &self.0 else { return Ok(()) };
         let fits = now.is_some_and(|now| wanted.iter().any(|tag| tag == "*" || *tag == now.0));

@@ -174,8 +174,8 @@ pub(crate) async fn replace(
     Input(input): Input<PushInput>,
 ) -> Result<Tagged<PushView>> {
     for _ in 0..ATTEMPTS {
-        if_match.check(Some(&Tag::version(old.version)))?;
         let webhook = input.check(&marketer).await?;
+        if_match.check(Some(&Tag::version(old.version)))?;
         let new = input.push(&marketer, old.id, old.version + 1);
         let (before, after) = (PushView::from(old.clone()), PushView::from(new.clone()));
         let entry =

@@ -12,6 +12,8 @@ use tokio::task::spawn_blocking;
 
 use crate::world::World;
 
+/// A workspace of its own: what is made in it is in nobody's way.
+const WORKSPACE: &str = "made-up";
 /// Fewest requests that are made up.
 const REQUESTS: u64 = 2_000;
 /// What is asked of every answer: no fault of ours, and nothing that the description does not say.
@@ -21,8 +23,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 
 pub(crate) async fn no_made_up_request_gets_an_answer_that_is_not_described(world: &World) -> Result<()> {
     let project = Project::find()?;
-    // A workspace of its own: what it makes is in nobody's way.
-    let token = world.stack.token(&Person::organization_admin("made-up")).await?;
+    let token = world.stack.token(&Person::organization_admin(WORKSPACE)).await?;
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report.json");
     let outputs = world.stack.outputs();
@@ -32,6 +33,8 @@ pub(crate) async fn no_made_up_request_gets_an_answer_that_is_not_described(worl
         .arg(project.root().join("docs/openapi.json"))
         .args(["--url", &outputs.api, "--header", &format!("Host: {}", outputs.api_host)])
         .args(["--header", &format!("Authorization: Bearer {token}")])
+        // One that is made up names no workspace of the caller, and the request would end there.
+        .args(["--header", &format!("fanhook-workspace: {WORKSPACE}")])
         .args(["--checks", CHECKS, "--seed", "1", "--max-examples", "10", "--workers", "1"])
         .args([
             "--continue-on-failure",

@@ -186,8 +186,8 @@ pub(crate) async fn replace(
 ) -> Result<Tagged<ParameterSourceView>> {
     for _ in 0..ATTEMPTS {
         let old = find(&admin, id).await?;
-        if_match.check(Some(&Tag::version(old.version)))?;
         input.check(&admin, interface(&old))?;
+        if_match.check(Some(&Tag::version(old.version)))?;
         let value = input.value(&admin, id, interface(&old)).await?;
         let new = input.source(&admin, id, old.version + 1, value);
         let (before, after) = (ParameterSourceView::audited(&old), ParameterSourceView::audited(&new));

@@ -220,8 +220,8 @@ pub(crate) async fn replace(
     let mut fresh = Fresh::default();
     for _ in 0..ATTEMPTS {
         let old = find(&admin, id).await?;
-        if_match.check(Some(&Tag::version(old.version)))?;
         let types = input.check(&admin, Some(&old)).await?;
+        if_match.check(Some(&Tag::version(old.version)))?;
         let secured = Secured {
             authentication: input.authentication(Some(&old)).apply(&admin, id).await?,
             signing: fresh.signing(&admin, id, input.signing.as_ref(), &old.signing).await?,

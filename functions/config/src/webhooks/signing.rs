@@ -199,14 +199,14 @@ pub(crate) async fn rotate_secret(
     let mut fresh = Fresh::default();
     for _ in 0..ATTEMPTS {
         let old = find(&admin, id).await?;
+        let faults = input.check(&old.signing);
+        if !faults.is_empty() {
+            return Err(Problem::invalid(faults));
+        }
         if_match.check(Some(&Tag::version(old.version)))?;
         if old.signing == (Signing::None {}) {
             let detail = "requests of this webhook are not signed; set `signing` first";
             return Err(Problem::conflict("not_signed", detail));
-        }
-        let faults = input.check(&old.signing);
-        if !faults.is_empty() {
-            return Err(Problem::invalid(faults));
         }
         let signing = fresh.rotated(&admin, id, &input, &old.signing).await?;
         let new = Webhook { version: old.version + 1, signing, ..old.clone() };

@@ -109,7 +109,15 @@ async fn neither_a_list_nor_a_webhook_is_saved_that_was_checked_with_what_has_ch
     let entry = |id: &str| {
         let subject = Subject { kind: "id_type".to_owned(), id: "MAC".to_owned() };
         let (person, action) = ("admin".to_owned(), "deleted".to_owned());
-        Entry { id: id.repeat(32).parse().unwrap(), at: START, person, action, subject, before: None, after: None }
+        Entry {
+            id: id.repeat(32).parse().unwrap(),
+            at: START,
+            person,
+            action,
+            subject,
+            before: None,
+            after: None,
+        }
     };
     let presets = id_types::get(config, &workspace).await.unwrap();
     let webhook = world.webhook().await;

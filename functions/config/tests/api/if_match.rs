@@ -40,6 +40,15 @@ async fn a_lost_update_is_refused_and_the_object_stays() {
         assert_eq!(replace(&first).await.code(412), "changed_since", "{path}");
         assert_eq!(tag(&world, &path).await, second, "{path}");
         assert_eq!(replace("3").await.code(400), "invalid_if_match", "{path}");
+        let mut wrong = input.clone();
+        for (name, value) in [("name", json!("")), ("display_name", json!("")), ("items", json!([""]))] {
+            if let Some(member) = wrong.get_mut(name) {
+                *member = value;
+            }
+        }
+        // What is wrong whichever version it was made of is told first.
+        let refused = world.call("PUT", path.clone()).header("if-match", &first).json(&wrong).send().await;
+        assert_eq!(refused.code(400), "invalid", "{path}");
         replace(&format!("{first}, {second}")).await.ok(200);
         replace("*").await.ok(200);
         if path != "/sources" {

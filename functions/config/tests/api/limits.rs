@@ -1,9 +1,11 @@
 //! Each limit, tried at the limit and one above.
 
 use fanhook_core::limits;
+use fanhook_store as store;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::world::{World, push, webhook};
+use crate::world::{Call, World, push, webhook};
 
 /// A request with so many, or so large a one, of what is limited.
 type Request = Box<dyn Fn(usize) -> (&'static str, String, Value)>;
@@ -425,35 +427,38 @@ async fn a_request_has_so_many_bytes() {
     assert_eq!(sources(limits::REQUEST + 1).await.code(413), "request_too_large");
 }
 
-#[tokio::test]
-async fn a_parameter_source_has_so_many_bytes_in_all() {
-    let world = World::new();
-    let sized = |of: usize| {
-        // As it is stored, identifiers and all, so the edge is felt for.
-        let value = json!({
-            "kind": "interface", "method": "POST", "url": "https://shop.example.com/stock", "pointer": "/stock",
-            "headers": (0..of / 4200).map(|n| json!({"name": format!("x-{n}"), "value": x(4096)})).collect::<Vec<_>>(),
-        });
-        world.call("POST", "/parameter-sources").json(&json!({"name": uuid(), "value": value})).send()
-    };
-    sized(limits::PARAMETER_SOURCE - 8 * 1024).await.ok(201);
-    let above = sized(limits::PARAMETER_SOURCE + 8 * 1024).await;
+/// Tries objects of `most` bytes as they are stored, and of one more: `make` makes one with a text of so many bytes in it.
+async fn whole<'a>(most: usize, make: impl Fn(usize) -> Call<'a>, stored: impl AsyncFn(&str) -> usize) {
+    let least = stored(&make(1).send().await.id()).await;
+    let id = make(1 + most - least).send().await.id();
+    assert_eq!(stored(&id).await, most);
+    let above = make(2 + most - least).send().await;
     assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
 }
 
+fn bytes(object: &impl Serialize) -> usize {
+    serde_json::to_vec(object).unwrap().len()
+}
+
+fn headers(count: usize, length: usize) -> Value {
+    (0..count).map(|n| json!({"name": format!("x-{n:02}"), "value": x(length)})).collect()
+}
+
 #[tokio::test]
-async fn a_webhook_and_a_push_have_so_many_bytes_in_all() {
+async fn a_webhook_a_push_and_a_parameter_source_have_so_many_bytes_in_all() {
     let world = World::new();
-    let sized = |of: usize| {
-        // As it is stored: with what is left out of a request filled in, so the edge is felt for.
-        let mut input = webhook("Sized");
-        let header = |n: usize, length: usize| json!({"name": format!("x-{n}"), "value": x(length)});
-        input["content"]["headers"] = (0..of / 4200).map(|n| header(n, 4096)).collect();
-        input
+    let (table, acme) = (&*world.config, "acme".parse().unwrap());
+    let make = |n: usize| {
+        let mut input = webhook(&uuid());
+        input["content"]["parameters"] = json!([]);
+        input["content"]["headers"] = headers(32, 4096);
+        input["content"]["body"] = json!({"kind": "text", "template": x(n)});
+        world.call("POST", "/webhooks").json(&input)
     };
-    world.call("POST", "/webhooks").json(&sized(limits::WEBHOOK - 8 * 1024)).send().await.ok(201);
-    let above = world.call("POST", "/webhooks").json(&sized(limits::WEBHOOK + 8 * 1024)).send().await;
-    assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
+    let stored = async |id: &str| {
+        bytes(&store::webhooks::get(table, &acme, id.parse().unwrap()).await.unwrap().unwrap())
+    };
+    whole(limits::WEBHOOK, make, stored).await;
 
     let mut wide = webhook("Wide");
     let parameter = |n: usize| json!({"name": format!("p{n}"), "type": "text"});
@@ -461,14 +466,29 @@ async fn a_webhook_and_a_push_have_so_many_bytes_in_all() {
     let places: String = (0..7).map(|n| format!("{{p{n}}}")).collect::<Vec<_>>().concat();
     wide["content"]["body"] = json!({"kind": "text", "template": places});
     let wide = world.call("POST", "/webhooks").json(&wide).send().await.id();
-    let filled = |n: usize| {
+    let make = |n: usize| {
         let mut input = push(&wide);
-        let values = (0..n).map(|n| (format!("p{n}"), json!(x(limits::TEXT))));
-        input["content"]["values"] = values.collect::<serde_json::Map<_, _>>().into();
+        let texts =
+            (0..6).map(|n| (format!("p{n}"), json!(x(limits::TEXT)))).chain([("p6".to_owned(), json!(x(n)))]);
+        input["content"]["values"] = texts.collect::<serde_json::Map<_, _>>().into();
         input["content"]["variables"] = json!([]);
-        world.call("POST", "/pushes").json(&input).send()
+        world.call("POST", "/pushes").json(&input)
     };
-    filled(6).await.ok(201);
-    let above = filled(7).await;
-    assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
+    let stored = async |id: &str| {
+        bytes(&store::pushes::get(table, &acme, id.parse().unwrap()).await.unwrap().unwrap())
+    };
+    whole(limits::PUSH, make, stored).await;
+
+    let make = |n: usize| {
+        let mut all = headers(24, 4096);
+        all.as_array_mut().unwrap().push(json!({"name": "x-more", "value": x(n)}));
+        let value = json!({
+            "kind": "interface", "url": "https://shop.example.com/stock", "pointer": "/stock", "headers": all,
+        });
+        world.call("POST", "/parameter-sources").json(&json!({"name": uuid(), "value": value}))
+    };
+    let stored = async |id: &str| {
+        bytes(&store::parameter_sources::get(table, &acme, id.parse().unwrap()).await.unwrap().unwrap())
+    };
+    whole(limits::PARAMETER_SOURCE, make, stored).await;
 }

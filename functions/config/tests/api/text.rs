@@ -21,6 +21,7 @@ async fn what_is_no_plain_json_is_refused() {
         (r#"{"kind":"audiences"}"#.to_owned(), 400, "invalid"),
         (r#"{"kind":null}"#.to_owned(), 400, "invalid"),
         ("[]".to_owned(), 400, "invalid"),
+        (r#"["audience"]"#.to_owned(), 400, "invalid"),
     ];
     for (text, status, code) in table {
         let start: String = text.chars().take(30).collect();
