@@ -12,7 +12,7 @@ use fanhook_core::{
     time::Millis,
 };
 use fanhook_outbound::{
-    Exchange, HeaderMap, HeaderName, HeaderValue, Method, Request, Target, Watched, header,
+    Ended, Exchange, HeaderMap, HeaderName, HeaderValue, Method, Request, Target, Watched, header,
 };
 use fanhook_store::{StoreError, StoreResult, ports::SecretContext};
 use secrecy::ExposeSecret;
@@ -26,11 +26,11 @@ pub(super) async fn fetch(ports: &Ports, question: &Fetch, end: Millis) -> Store
     let request = request(ports, question).await?;
     let deadline = time_left(ports, &question.interface.content(), end);
     let watched = ports.http.watch(&request, deadline).await;
-    let attempt = match &watched.exchange {
-        Exchange::Ended(ended) => ended.attempt,
+    let ended = match &watched.exchange {
+        Exchange::Ended(ended) => ended,
         Exchange::OurFault(fault) => return Ok(not_sent(*fault)),
     };
-    Ok(match value(attempt, &watched, &question.interface.pointer) {
+    Ok(match value(ended, &watched, &question.interface.pointer) {
         Ok(value) => Answer::Value { value },
         Err(failure) => Answer::NoValue { failure },
     })
@@ -63,7 +63,7 @@ async fn request(ports: &Ports, question: &Fetch) -> StoreResult<Request> {
         shared: Arc::new(shared),
         own,
         body: Bytes::from(rendered.body),
-        keep_answer: false,
+        keep_answer: true,
     })
 }
 
@@ -72,20 +72,22 @@ fn corrupt(error: impl std::fmt::Display) -> StoreError {
 }
 
 /// The value in an answer, or why there is none.
-fn value(attempt: Attempt, watched: &Watched, pointer: &str) -> Result<String, Failure> {
-    match (attempt, &watched.answer) {
-        (Attempt::Answered { status: 200..=299 }, Some((_, _, body))) => {
-            value_at(body, pointer).map_err(|error| {
-                let hint = match error {
-                    NoValue::NotJson => "let it answer with JSON of at most 16 KiB",
-                    NoValue::Missing | NoValue::NoScalar => {
-                        "compare the pointer with what the interface answers"
-                    }
-                    NoValue::TooLong => "let the interface give a shorter text",
-                };
-                Failure { phase: None, detail: error.to_string(), hint: hint.to_owned() }
-            })
-        }
-        _ => Err(hint::of(attempt, watched)),
+fn value(ended: &Ended, watched: &Watched, pointer: &str) -> Result<String, Failure> {
+    match ended.attempt {
+        // Of a number that was cut off, what is left is a number as well.
+        Attempt::Answered { status: 200..=299 } if !ended.is_whole => Err(Failure {
+            phase: None,
+            detail: "the answer was cut off, or has more than 16 KiB".to_owned(),
+            hint: "let it answer with JSON of at most 16 KiB, and to the end".to_owned(),
+        }),
+        Attempt::Answered { status: 200..=299 } => value_at(&ended.answer, pointer).map_err(|error| {
+            let hint = match error {
+                NoValue::NotJson => "let it answer with JSON of at most 16 KiB",
+                NoValue::Missing | NoValue::NoScalar => "compare the pointer with what the interface answers",
+                NoValue::TooLong => "let the interface give a shorter text",
+            };
+            Failure { phase: None, detail: error.to_string(), hint: hint.to_owned() }
+        }),
+        attempt => Err(hint::of(attempt, watched)),
     }
 }

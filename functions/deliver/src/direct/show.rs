@@ -38,8 +38,11 @@ fn show(request: &Request, masked: impl Fn(&HeaderName, &HeaderValue) -> bool) -
     }
 }
 
+/// The headers as they are sent: the request's own in place of those that all share.
 fn headers(request: &Request) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    request.shared.iter().chain(request.own.iter().map(|(name, value)| (name, value)))
+    let own = || request.own.iter().map(|(name, value)| (name, value));
+    let shared = request.shared.iter().filter(move |(name, _)| own().all(|(known, _)| known != name));
+    shared.chain(own())
 }
 
 /// The answer to a request, without what it gives back of the request's credentials and signatures.
@@ -64,4 +67,29 @@ fn shown(headers: &HeaderMap, clean: &dyn Fn(&[u8]) -> String) -> Vec<ShownHeade
         ShownHeader { name: name.as_str().to_owned(), value: clean(&value[..value.len().min(VALUE)]) }
     });
     shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fanhook_outbound::{Method, Target, header::USER_AGENT};
+
+    use super::*;
+
+    #[test]
+    fn a_header_of_the_request_itself_is_shown_in_place_of_the_one_that_all_share() {
+        let mut shared = HeaderMap::new();
+        shared.insert(USER_AGENT, HeaderValue::from_static("Fanhook"));
+        let request = Request {
+            method: Method::GET,
+            target: Target::parse("https://crm.example/").unwrap(),
+            shared: Arc::new(shared),
+            own: vec![(USER_AGENT, HeaderValue::from_static("shop/MOBILE"))],
+            body: "".into(),
+            keep_answer: false,
+        };
+        let shown: Vec<&HeaderValue> = headers(&request).map(|(_, value)| value).collect();
+        assert_eq!(shown, ["shop/MOBILE"]);
+    }
 }

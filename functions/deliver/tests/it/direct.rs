@@ -417,6 +417,7 @@ async fn an_interface_that_gives_no_value_is_told_with_what_to_do() {
     let table = [
         (Reply::Body(200, "{}".to_owned()), "pointer"),
         (Reply::Body(200, "<html>".to_owned()), "not JSON"),
+        (Reply::Cut(200, r#"{"stock":1}"#.to_owned()), "cut off"),
         (Reply::Body(500, r#"{"stock":1}"#.to_owned()), "status 500"),
         (Reply::Attempt(Attempt::Blocked), "not called"),
         (Reply::Attempt(Attempt::TimedOut), "deadline"),
