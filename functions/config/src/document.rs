@@ -86,6 +86,7 @@ pub(crate) fn complete(collected: &Collected) -> Value {
         complete_operation(operation);
     }
     link(&mut document["paths"]);
+    widen(&mut document);
     let components = &mut document["components"];
     for (_, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
         components["responses"][name] = problem(name, description);
@@ -128,6 +129,21 @@ fn complete_operation(operation: &mut Value) {
     match operation["parameters"].as_array_mut() {
         Some(parameters) => parameters.push(workspace),
         None => operation["parameters"] = json!([workspace]),
+    }
+}
+
+/// Says of integers how large they may be: `int32`, the only format there is for those of 32 bits, is signed, and ours are not.
+fn widen(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("format").is_some_and(|format| format == "int32") {
+                members.remove("format");
+                members.entry("maximum").or_insert(u32::MAX.into());
+            }
+            members.values_mut().for_each(widen);
+        }
+        Value::Array(items) => items.iter_mut().for_each(widen),
+        _ => {}
     }
 }
 

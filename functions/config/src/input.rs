@@ -18,6 +18,7 @@ use serde::{
 
 use crate::{
     Ports,
+    objects::Objects,
     problem::{Problem, Result},
 };
 
@@ -63,12 +64,8 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
             Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "the body is not JSON as it is read here");
         problem.errors(vec![fault("", &error)])
     })?;
-    // Else an array would be taken for an object whose members stand in their order.
-    if !text.trim_ascii_start().starts_with(b"{") {
-        return Err(Problem::invalid(vec![Fault::new("", "the body is a JSON object")]));
-    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
         Problem::invalid(vec![fault(&path, error.inner())])

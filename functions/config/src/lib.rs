@@ -10,6 +10,7 @@ mod document;
 mod grants;
 mod id_types;
 mod input;
+mod objects;
 mod observe;
 mod organization_key;
 mod output;

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, webhook};
 
 #[tokio::test]
 async fn what_is_no_plain_json_is_refused() {
@@ -28,6 +28,12 @@ async fn what_is_no_plain_json_is_refused() {
         assert_eq!(post(text).await.code(status), code, "{start}");
     }
     post(r#"{"kind":"audience"}"#.to_owned()).await.ok(201);
+    for (member, value) in [("limits", json!([null, null])), ("retry", json!([60]))] {
+        let mut input = webhook("Coupons");
+        input[member] = value;
+        let refused = world.call("POST", "/webhooks").json(&input).send().await;
+        assert_eq!((refused.code(400), refused.fields()), ("invalid", vec![member]));
+    }
 }
 
 #[tokio::test]
