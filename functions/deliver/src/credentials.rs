@@ -57,6 +57,7 @@ impl Keyring {
         form: SendForm,
     ) -> StoreResult<Credentials> {
         let (secrets, now) = (&*ports.secrets, ports.clock.now());
+        self.sweep(now).await;
         let mut credentials = Credentials::default();
         if let Signing::StandardWebhooks { secret, previous } = &settings.signing {
             let signer = async |stored: &SigningSecret| {
@@ -79,7 +80,7 @@ impl Keyring {
             let open = async || {
                 let secret = secrets.decrypt(&context, ciphertext).await?;
                 let text = std::str::from_utf8(secret.expose_secret()).map_err(corrupt)?;
-                Asking::new(client, text).map(Arc::new).map_err(corrupt)
+                Asking::new(client.clone(), text.into()).map(Arc::new).map_err(corrupt)
             };
             let asking = self.asking.get((webhook, authentication.clone()), now, open).await?;
             credentials.tokens = Some(Tokens { slot: self.slots.get(webhook, authentication), asking });
@@ -100,6 +101,15 @@ impl Keyring {
             credentials.organization_key = Some(self.organization_key(ports, now).await?);
         }
         Ok(credentials)
+    }
+
+    /// Lets go of all that is over, whosever it is: no secret is kept for an endpoint that is sent to no more.
+    async fn sweep(&self, now: Millis) {
+        self.signers.sweep(now).await;
+        self.headers.sweep(now).await;
+        self.asking.sweep(now).await;
+        self.organization_keys.sweep(now).await;
+        self.slots.sweep(now);
     }
 
     /// The organization key of now.
@@ -132,12 +142,31 @@ impl<K, T> Default for Opened<K, T> {
 impl<K: PartialEq, T: Clone> Opened<K, T> {
     async fn get(&self, key: K, now: Millis, open: impl AsyncFnOnce() -> StoreResult<T>) -> StoreResult<T> {
         let mut kept = self.0.lock().await;
-        kept.retain(|(_, since, _)| now.since(*since) < LIFETIME);
         if let Some((_, _, made)) = kept.iter().find(|(known, _, _)| *known == key) {
             return Ok(made.clone());
         }
         let made = open().await?;
         kept.push((key, now, made.clone()));
         Ok(made)
+    }
+
+    async fn sweep(&self, now: Millis) {
+        self.0.lock().await.retain(|(_, since, _)| now.since(*since) < LIFETIME);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_made_of_a_secret_is_swept_after_its_time() {
+        let opened = Opened::<&str, u8>::default();
+        let made = async |now, value| opened.get("a", now, async || Ok(value)).await.unwrap();
+        assert_eq!((made(Millis(0), 1).await, made(Millis(1), 2).await), (1, 1));
+        opened.sweep(Millis(0) + (LIFETIME.saturating_sub(Duration::from_millis(1)))).await;
+        assert_eq!(opened.0.lock().await.len(), 1);
+        opened.sweep(Millis(0) + LIFETIME).await;
+        assert_eq!(opened.0.lock().await.len(), 0);
     }
 }

@@ -2,13 +2,29 @@
 
 use std::{borrow::Borrow, time::Duration};
 
-use fanhook_core::retry::Attempt;
+use fanhook_core::{retry::Attempt, time::Millis};
 use fanhook_outbound::{Ended, Exchange, HeaderValue, OurFault, Request, header::AUTHORIZATION};
 
 use crate::{
     Ports,
     token::{Tokens, Wanted},
 };
+
+/// How long what belongs to one request may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    /// Each request on its way: it, and one for a token.
+    pub(crate) each: Duration,
+    /// All of them end by then.
+    pub(crate) until: Millis,
+}
+
+impl Time {
+    /// How long what begins now may take.
+    pub(crate) fn rest(self, now: Millis) -> Duration {
+        self.each.min(self.until.since(now))
+    }
+}
 
 /// How a request ended.
 pub(crate) enum Flown<T> {
@@ -22,22 +38,22 @@ pub(crate) enum Flown<T> {
     Unsent,
 }
 
-/// Sends a request by `send`; `deadline` covers all that it takes. With `tokens` it needs one, and is sent only where, when it has it, what
+/// Sends a request by `send`. With `tokens` it needs one, and is sent only where, when it has it, what
 /// stands beside them says that it may start.
 pub(crate) async fn fly<T: Borrow<Exchange>>(
     ports: &Ports,
     request: &mut Request,
     tokens: Option<(Tokens, impl Fn() -> bool)>,
-    deadline: Duration,
+    time: Time,
     send: impl AsyncFn(&Request, Duration) -> T,
 ) -> Flown<T> {
-    let Some((tokens, may_start)) = tokens else { return Flown::Sent(send(request, deadline).await) };
     let (http, clock) = (&*ports.http, &*ports.clock);
-    let started = clock.now();
-    let rest = || deadline.saturating_sub(clock.now().since(started));
+    let Some((tokens, may_start)) = tokens else {
+        return Flown::Sent(send(request, time.rest(clock.now())).await);
+    };
     let mut refused: Option<(HeaderValue, T)> = None;
     loop {
-        let token = match tokens.get(http, clock, refused.as_ref().map(|(token, _)| token), rest()).await {
+        let token = match tokens.get(http, clock, refused.as_ref().map(|(token, _)| token), time).await {
             Wanted::Got(token) => token,
             Wanted::Failed(Exchange::Ended(ended)) => return Flown::WithoutToken(ended),
             Wanted::Failed(Exchange::OurFault(fault)) => return Flown::OurFault(fault),
@@ -50,7 +66,7 @@ pub(crate) async fn fly<T: Borrow<Exchange>>(
         for (_, value) in request.own.iter_mut().filter(|(name, _)| name == AUTHORIZATION) {
             value.clone_from(&token);
         }
-        let end = send(request, rest()).await;
+        let end = send(request, time.rest(clock.now())).await;
         if refused.is_some() || !is_unauthorized(end.borrow()) {
             return Flown::Sent(end);
         }

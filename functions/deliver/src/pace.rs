@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanhook_core::time::Millis;
 use fanhook_store::endpoints::Block;
 
-/// How late a token may be used: a slot missed by more is lost, so that a stall is not followed by a burst.
+/// A slot is lost when the next one is so late: a stall is followed by no burst, and a slow store leaves a slow endpoint its tokens.
 const LATE: Duration = Duration::from_millis(100);
 
 /// What is left of a block.

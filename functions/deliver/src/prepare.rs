@@ -110,8 +110,11 @@ impl<'a> Preparer<'a> {
                     break;
                 }
                 Err(reason) => {
-                    // Our own code may have broken off in the middle of an item.
-                    self.rendered.body.truncate(before.unwrap_or(usize::MAX));
+                    // Our own code may have broken off in the middle of an item, or of the beginning.
+                    match before {
+                        Some(before) => self.rendered.body.truncate(before),
+                        None => id_type = None,
+                    }
                     batch.refused.push((index, reason));
                 }
             }

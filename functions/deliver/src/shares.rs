@@ -97,6 +97,11 @@ impl Shares {
         })
     }
 
+    /// Slots of ours that no request uses.
+    pub(crate) fn free(&self, webhook: WebhookId) -> u32 {
+        self.change(webhook, |share| share.held.saturating_sub(share.used))
+    }
+
     /// Asks the store for slots for `wanted` more requests. What it gives may be fewer, and none.
     pub(crate) async fn ask(
         &self,

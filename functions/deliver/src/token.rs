@@ -18,8 +18,11 @@ use fanhook_outbound::{
     Ended, Exchange, HeaderMap, HeaderValue, Http, InvalidTarget, Method, Request, Target, excerpt, header,
     sensitive,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Mutex;
+
+use crate::flight::Time;
 
 /// How long a token is used whose end is not told.
 const UNTOLD: Duration = Duration::from_mins(5);
@@ -31,11 +34,10 @@ const EARLY: Duration = Duration::from_mins(1);
 /// refused: shorter than the shortest wait before a next try.
 const STANDS: Duration = Duration::from_secs(3);
 
-/// A request for a token, ready to send.
+/// Who asks for tokens. The request is made anew each time, so that the secret is kept in one place, which is wiped.
 pub(crate) struct Asking {
-    request: Request,
-    /// What of it an answer must not give back, beside its headers.
-    secret: String,
+    client: TokenClient,
+    secret: SecretString,
 }
 
 /// A token that was got.
@@ -63,6 +65,18 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Slots(sync::Mutex<HashMap<WebhookId, (Authentication, Arc<Slot>)>>);
 
+impl Slot {
+    /// Whether nothing is lost with it.
+    fn is_over(&self, now: Millis) -> bool {
+        let recent = |at: &Millis| now.since(*at) < STANDS;
+        self.0.try_lock().is_ok_and(|state| {
+            state.token.as_ref().is_none_or(|token| now >= token.until)
+                && !state.failed.as_ref().is_some_and(|(at, _)| recent(at))
+                && !state.replaced.as_ref().is_some_and(recent)
+        })
+    }
+}
+
 impl Slots {
     /// The slot of an endpoint with these settings.
     pub(crate) fn get(&self, webhook: WebhookId, authentication: &Authentication) -> Arc<Slot> {
@@ -76,12 +90,24 @@ impl Slots {
             }
         }
     }
+
+    /// Lets go of what no longer holds.
+    pub(crate) fn sweep(&self, now: Millis) {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|_, (_, slot)| Arc::strong_count(slot) > 1 || !slot.is_over(now));
+    }
 }
 
 impl Asking {
-    /// The request for tokens of a client with its decrypted secret.
-    pub(crate) fn new(client: &TokenClient, secret: &str) -> Result<Self, InvalidTarget> {
-        let TokenRequest { url, authorization, body } = client.request(secret);
+    /// A client with its decrypted secret.
+    pub(crate) fn new(client: TokenClient, secret: SecretString) -> Result<Self, InvalidTarget> {
+        let asking = Self { client, secret };
+        asking.request()?;
+        Ok(asking)
+    }
+
+    fn request(&self) -> Result<Request, InvalidTarget> {
+        let TokenRequest { url, authorization, body } = self.client.request(self.secret.expose_secret());
         let mut own = vec![
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
@@ -92,15 +118,14 @@ impl Asking {
             value.set_sensitive(true);
             own.push((header::AUTHORIZATION, value));
         }
-        let request = Request {
+        Ok(Request {
             method: Method::POST,
             target: Target::parse(&url)?,
             shared: Arc::new(HeaderMap::new()),
             own,
             body: body.into(),
             keep_answer: true,
-        };
-        Ok(Self { request, secret: secret.to_owned() })
+        })
     }
 }
 
@@ -123,19 +148,18 @@ pub(crate) enum Wanted {
 
 impl Tokens {
     /// A token that holds; another one than `refused`, which the endpoint has answered 401. Who wants one at the same time waits for the
-    /// same request, at most for `deadline`.
+    /// same request.
     pub(crate) async fn get(
         &self,
         http: &dyn Http,
         clock: &dyn Clock,
         refused: Option<&HeaderValue>,
-        deadline: Duration,
+        time: Time,
     ) -> Wanted {
-        let started = clock.now();
         let mut state = tokio::select! {
             biased;
             state = self.slot.0.lock() => state,
-            () = clock.sleep(deadline) => return Wanted::Failed(Exchange::Ended(unanswered())),
+            () = clock.sleep(time.rest(clock.now())) => return Wanted::Failed(Exchange::Ended(unanswered())),
         };
         let now = clock.now();
         match &state.token {
@@ -154,33 +178,38 @@ impl Tokens {
         {
             return Wanted::Failed(exchange.clone());
         }
-        let rest = deadline.saturating_sub(now.since(started));
-        let exchange = http.send(&self.asking.request, rest).await;
+        let Ok(request) = self.asking.request() else { return Wanted::Failed(Exchange::Ended(unanswered())) };
+        let rest = time.rest(now);
+        let exchange = http.send(&request, rest).await;
         let now = clock.now();
-        let failed = match exchange {
-            Exchange::Ended(ended) => match read(&ended, now) {
-                Some(token) => {
+        let (failed, cut) = match exchange {
+            Exchange::Ended(ended) => {
+                if let Some(token) = read(&ended, now) {
                     state.token = Some(token.clone());
                     return Wanted::Got(token.header);
                 }
-                None => Exchange::Ended(self.failure(ended)),
-            },
-            fault @ Exchange::OurFault(_) => fault,
+                let cut = ended.attempt == Attempt::TimedOut && rest < time.each;
+                (Exchange::Ended(self.failure(ended, &request)), cut)
+            }
+            fault @ Exchange::OurFault(_) => (fault, false),
         };
-        state.failed = Some((now, failed.clone()));
+        // Where this one had less time than others have, it tells nothing of what they would get.
+        if !cut {
+            state.failed = Some((now, failed.clone()));
+        }
         Wanted::Failed(failed)
     }
 
     /// What a request for a token that gave none means for the requests that wanted it.
-    fn failure(&self, ended: Ended) -> Ended {
+    fn failure(&self, ended: Ended, request: &Request) -> Ended {
         let (attempt, answer) = match ended.attempt {
             // It may hold a token that could not be read.
             Attempt::Answered { status: status @ 200..=299 } => {
                 (Attempt::NoToken { status: Some(status) }, String::new())
             }
             Attempt::Answered { status } => {
-                let Asking { request, secret } = &*self.asking;
-                let secrets = sensitive(request).into_iter().chain([secret.as_str()]);
+                let sensitive = sensitive(request);
+                let secrets = sensitive.iter().map(AsRef::as_ref).chain([self.asking.secret.expose_secret()]);
                 (Attempt::NoToken { status: Some(status) }, excerpt(&ended.answer, secrets))
             }
             Attempt::Blocked => (Attempt::Blocked, String::new()),
@@ -221,4 +250,41 @@ fn read(ended: &Ended, now: Millis) -> Option<Token> {
     header.set_sensitive(true);
     let life = answer.expires_in.map_or(UNTOLD, |seconds| Duration::from_secs(seconds).min(LONGEST));
     Some(Token { header, until: now + life.saturating_sub(EARLY.min(life / 10)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use fanhook_core::webhook::ClientAuthentication;
+    use fanhook_lambda::random::{Random, SeededRandom};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slot_is_swept_when_its_token_is_over_and_nobody_uses_it() {
+        let client = TokenClient {
+            token_url: "https://login.example/token".to_owned(),
+            client_id: "fanhook".to_owned(),
+            scope: None,
+            audience: None,
+            client_authentication: ClientAuthentication::Basic,
+        };
+        let authentication = Authentication::OAuth2 { client, ciphertext: String::new() };
+        let (slots, webhook) = (Slots::default(), WebhookId::new(SeededRandom::new(7).uuid7(Millis(0))));
+        let kept = || slots.0.lock().unwrap().len();
+        let slot = slots.get(webhook, &authentication);
+        slots.sweep(Millis(9));
+        assert_eq!(kept(), 1, "it is used");
+        let header = HeaderValue::from_static("Bearer a");
+        slot.0.lock().await.token = Some(Token { header, until: Millis(5) });
+        drop(slot);
+        slots.sweep(Millis(4));
+        assert_eq!(kept(), 1, "its token holds");
+        slots.sweep(Millis(5));
+        assert_eq!(kept(), 0);
+        slots.get(webhook, &authentication).0.lock().await.replaced = Some(Millis(5));
+        slots.sweep(Millis(5) + (STANDS.saturating_sub(Duration::from_millis(1))));
+        assert_eq!(kept(), 1, "a token was just replaced");
+        slots.sweep(Millis(5) + STANDS);
+        assert_eq!(kept(), 0);
+    }
 }

@@ -70,7 +70,7 @@ impl Algorithm {
     }
 }
 
-/// A secret, prepared once and used for many requests. An Ed25519 key is wiped from memory with its last copy.
+/// A secret, prepared once and used for many requests. A key is wiped from memory with its last copy.
 #[derive(Clone)]
 pub struct Signer(Key);
 

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use http::HeaderName;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderName, HeaderValue};
 
 use crate::exchange::Request;
 
@@ -16,16 +17,25 @@ const REMOVED: &str = "[removed]";
 /// Headers whose values are no secret.
 const HARMLESS: [&str; 4] = ["accept", "content-type", "user-agent", "webhook-timestamp"];
 
-/// What of a request's headers an answer must not give back: credentials and signatures, each part of a value by itself.
-pub fn sensitive(request: &Request) -> Vec<&str> {
+/// What of a request's headers an answer must not give back: credentials and signatures, by their [`parts`].
+pub fn sensitive(request: &Request) -> Vec<Cow<'_, str>> {
     let harmless =
         |name: &HeaderName| HARMLESS.contains(&name.as_str()) || name.as_str().starts_with("fanhook-");
     let own = request.own.iter().map(|(name, value)| (name, value));
     let headers = request.shared.iter().chain(own).filter(|(name, _)| !harmless(name));
-    headers
-        .filter_map(|(_, value)| value.to_str().ok())
-        .flat_map(|value| value.split([' ', ',', ';', '=']))
-        .collect()
+    headers.flat_map(|(_, value)| parts(value)).collect()
+}
+
+/// A header's value, each part of it by itself, and the password in it where it is Basic authentication (RFC 7617).
+pub fn parts(value: &HeaderValue) -> Vec<Cow<'_, str>> {
+    let Ok(value) = value.to_str() else { return Vec::new() };
+    let mut parts: Vec<Cow<'_, str>> = vec![value.into()];
+    parts.extend(value.split([' ', ',', ';', '=']).map(Cow::Borrowed));
+    let pair = value.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
+    if let Some(pair) = pair.and_then(|pair| String::from_utf8(pair).ok()) {
+        parts.extend(pair.split_once(':').map(|(_, password)| password.to_owned().into()));
+    }
+    parts
 }
 
 /// The beginning of an answer as text, at most [`EXCERPT`] bytes: each of `remove` is taken out, however JSON, a form or an address would

@@ -13,14 +13,14 @@ use fanhook_store::{
     keys,
     outcomes::{self, Record},
     ports::Objects,
+    runs::Run,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::find;
 use crate::{
-    access::{Id, Member},
+    access::Granted,
     input::Params,
     output::{Page, Time, from_cursor, limit},
     problem::{Problem, Result},
@@ -131,21 +131,19 @@ impl FromStr for Place {
     (status = 200, description = "A page of them.", body = Page<Failure>),
 ))]
 pub(crate) async fn list(
-    member: Member,
-    Id(id): Id<RunId>,
+    Granted(caller, run): Granted<Run>,
     Params(query): Params<FailureQuery>,
 ) -> Result<Json<Page<Failure>>> {
-    let run = find(&member, id).await?;
     let (wanted, kept) = (limit(query.limit, PAGE, limits::FAILURES_PAGE)?, query.filter()?);
     let place: Place = from_cursor(query.cursor.as_deref())?.unwrap_or_default();
     let prefix = keys::outcomes(&run.workspace, run.id);
-    let (names, more) = names(&*member.objects, &prefix, &place).await?;
+    let (names, more) = names(&*caller.objects, &prefix, &place).await?;
     let last = names.last().cloned();
 
     let mut items = Vec::new();
     let mut objects = stream::iter(names)
         .map(|name| {
-            let (objects, key) = (&member.objects, format!("{prefix}{name}"));
+            let (objects, key) = (&caller.objects, format!("{prefix}{name}"));
             async move { outcomes::read(&**objects, &key).await.map(|records| (name, records)) }
         })
         .buffered(AT_A_TIME);

@@ -82,7 +82,7 @@ const ROUTES: [(&str, &str, May); 47] = [
     ("post", "/runs/{id}/pause", Granted),
     ("post", "/runs/{id}/resume", Granted),
     ("post", "/runs/{id}/cancel", Granted),
-    ("get", "/runs/{id}/failures", Members),
+    ("get", "/runs/{id}/failures", Granted),
     ("get", "/audit", Admins),
 ];
 

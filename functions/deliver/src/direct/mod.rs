@@ -24,7 +24,7 @@ use fanhook_store::{StoreError, StoreResult};
 
 use crate::{
     Ports,
-    flight::{Flown, fly},
+    flight::{Flown, Time, fly},
     job::Job,
     parse::Recipients,
     plan,
@@ -88,10 +88,11 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
         Ok(prepared) => prepared,
         Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
     };
-    let deadline = time_left(ports, &message.pinned.content, end);
+    let each = time_left(ports, &message.pinned.content, end);
+    let time = Time { each, until: ports.clock.now() + each };
     let send = async |request: &_, deadline| ports.http.watch(request, deadline).await;
     let tokens = tokens.map(|tokens| (tokens, || true));
-    let watched = match fly(ports, &mut prepared.request, tokens, deadline, send).await {
+    let watched = match fly(ports, &mut prepared.request, tokens, time, send).await {
         Flown::Sent(watched) => watched,
         Flown::WithoutToken(ended) => return Ok(Answer::Test(Box::new(without_token(&ended)))),
         Flown::OurFault(fault) => return Ok(not_sent(fault)),

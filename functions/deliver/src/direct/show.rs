@@ -1,7 +1,9 @@
 //! Requests and answers as people may see them.
 
+use std::borrow::Cow;
+
 use fanhook_core::direct::{MASKED, ShownAnswer, ShownHeader, ShownRequest};
-use fanhook_outbound::{HeaderMap, HeaderName, HeaderValue, Request, Watched, scrub};
+use fanhook_outbound::{HeaderMap, HeaderName, HeaderValue, Request, Watched, parts, scrub};
 
 /// Most bytes of a header's value that are shown.
 const VALUE: usize = 1024;
@@ -48,12 +50,9 @@ fn headers(request: &Request) -> impl Iterator<Item = (&HeaderName, &HeaderValue
 /// The answer to a request, without what it gives back of the request's credentials and signatures.
 pub(super) fn answer(watched: &Watched, request: &Request) -> Option<ShownAnswer> {
     let (status, headers, body) = watched.answer.as_ref()?;
-    let secrets: Vec<&str> = self::headers(request)
-        .filter(|(name, value)| is_secret(name, value))
-        .filter_map(|(_, value)| value.to_str().ok())
-        .flat_map(|value| value.split([' ', ',']).chain([value]))
-        .collect();
-    let clean = |bytes: &[u8]| scrub(&String::from_utf8_lossy(bytes), secrets.iter().copied());
+    let secrets = self::headers(request).filter(|(name, value)| is_secret(name, value));
+    let secrets: Vec<Cow<'_, str>> = secrets.flat_map(|(_, value)| parts(value)).collect();
+    let clean = |bytes: &[u8]| scrub(&String::from_utf8_lossy(bytes), secrets.iter().map(AsRef::as_ref));
     Some(ShownAnswer {
         status: status.as_u16(),
         headers: shown(headers, &clean),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use fanhook_core::{
+    chunk::State,
     outcome::Reason,
     recipient::DeliveryId,
-    retry::{self, Attempt, Verdict},
+    retry::{self, Attempt},
     time::Millis,
 };
 use fanhook_lambda::telemetry::chain;
@@ -13,7 +14,7 @@ use fanhook_outbound::{Ended, Exchange, excerpt, sensitive};
 use fanhook_store::outcomes::Record;
 use tokio::sync::SemaphorePermit;
 
-use super::Worker;
+use super::{Part, Worker};
 use crate::{
     flight::Flown,
     parse::Recipients,
@@ -52,6 +53,8 @@ impl Known {
 /// The end of a request, not taken in yet.
 pub(super) struct Landed<'a> {
     pub(super) prepared: Prepared,
+    /// Whether its recipients are half of a refused request's.
+    pub(super) half: bool,
     /// None where our own code panicked.
     pub(super) flown: Option<Flown<Exchange>>,
     pub(super) _permit: SemaphorePermit<'a>,
@@ -68,10 +71,11 @@ pub(super) enum News {
 impl Worker<'_> {
     /// Takes the end of a request in; one that was not sent goes out later, for the same recipients.
     pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
-        let Landed { prepared, flown, .. } = landed;
+        let Landed { prepared, half, flown, .. } = landed;
         let exchange = match flown.map(Flown::exchange) {
             Some(None) => {
-                self.parts.push(prepared.sent.iter().map(|sent| sent.index).collect());
+                let indexes = prepared.sent.iter().map(|sent| sent.index).collect();
+                self.parts.push(Part { indexes, half });
                 return None;
             }
             Some(exchange) => exchange,
@@ -107,8 +111,8 @@ impl Worker<'_> {
         }
         // An answer that could not be read refuses nobody: who sent it may have taken all of them.
         if let Told::All(verdict) = told
-            && self.is_split(&prepared, ended.attempt, verdict)
-            && now <= ends.policy
+            && retry::may_be_of_some(ended.attempt, verdict)
+            && self.is_split(&prepared, half || now <= ends.policy)
         {
             self.split(prepared.sent);
             return None;
@@ -151,10 +155,11 @@ impl Worker<'_> {
         news
     }
 
-    /// Whether a refused request is to be sent again in halves.
-    fn is_split(&self, prepared: &Prepared, attempt: Attempt, verdict: Verdict) -> bool {
-        let splits = self.job.pinned.content.split_refused && prepared.sent.len() > 1;
-        splits && retry::may_be_of_some(attempt, verdict)
+    /// Whether a refused request is to be sent again in halves. That uses no try: the end of the retry policy ends what is not `begun` alone.
+    fn is_split(&self, prepared: &Prepared, begun: bool) -> bool {
+        let [first, _, ..] = prepared.sent.as_slice() else { return false };
+        let untried = self.chunk.states.get(first.index) == State::Pending { tries: 0 };
+        self.job.pinned.content.split_refused && (begun || untried)
     }
 
     /// Has the recipients of a refused request sent to again in halves, at once and as the same try: so all but those whom the receiver
@@ -164,7 +169,7 @@ impl Worker<'_> {
         let mut first: Vec<usize> = sent.into_iter().map(|sent| sent.index).collect();
         let second = first.split_off(first.len().div_ceil(2));
         // The first half is sent first, and split before the second one is sent: the fewest are under way at an end of the pass.
-        self.parts.extend([second, first]);
+        self.parts.extend([second, first].map(|indexes| Part { indexes, half: true }));
     }
 
     /// One more try of a request's recipients was used. Answers how many there are now: all were tried equally often.
@@ -191,6 +196,7 @@ impl Worker<'_> {
 
     /// The beginning of an answer, without what a receiver may have echoed of the request: credentials, the IDs, the users' tags.
     fn excerpt(&self, answer: &[u8], prepared: &Prepared, recipients: &Recipients<'_>) -> String {
+        let sensitive = sensitive(&prepared.request);
         let recipient = |sent: &Sent| {
             let recipient = recipients.get(sent.index)?;
             Some((recipient, merged(self.job, recipients.profile(recipient))))
@@ -199,7 +205,7 @@ impl Worker<'_> {
         let tags = known.iter().flat_map(|(recipient, merged)| tags(self.job, recipient, merged.as_ref()));
         let ids =
             prepared.sent.iter().flat_map(|sent| [Some(sent.id.as_str()), sent.clear.as_deref()]).flatten();
-        excerpt(answer, sensitive(&prepared.request).into_iter().chain(ids).chain(tags.flatten()))
+        excerpt(answer, sensitive.iter().map(AsRef::as_ref).chain(ids).chain(tags.flatten()))
     }
 
     pub(super) async fn tell(&self, news: News) {

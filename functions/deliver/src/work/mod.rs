@@ -50,7 +50,14 @@ pub(crate) struct Worker<'a> {
     next: Option<Millis>,
     unsaved: usize,
     /// Recipients of one request each, cut already: halves of refused ones, and those of requests that were not sent; the last one first.
-    parts: Vec<Vec<usize>>,
+    parts: Vec<Part>,
+}
+
+/// Recipients of one request.
+pub(super) struct Part {
+    pub(super) indexes: Vec<usize>,
+    /// Whether they are of a refused request that was cut in halves.
+    pub(super) half: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -172,6 +179,13 @@ impl<'a> Worker<'a> {
                         Known { tries, status: None, at: now, delivery: None, answer: None },
                     );
                 }
+            }
+        }
+        // Halves use no try, and the next pass begins with the whole: an endpoint that is too slow for the halves of one pass would be asked
+        // without end.
+        if now > self.ends().policy && matches!(self.stop, Some(Stop::OutOfTime | Stop::Spent(_))) {
+            for index in self.parts.drain(..).filter(|part| part.half).flat_map(|part| part.indexes) {
+                self.chunk.states.tried(index);
             }
         }
         let unsent = self.stop.map(|stop| stop.next(now));

@@ -11,12 +11,12 @@ use fanhook_store::{
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
 use super::{
-    Worker,
+    Part, Worker,
     land::{Known, Landed},
 };
 use crate::{
     UNSAVED,
-    flight::fly,
+    flight::{Time, fly},
     invocation::Invocation,
     pace::{self, Pace},
     parse::Recipients,
@@ -70,24 +70,21 @@ impl<'a> Worker<'a> {
                 beside(&mut flights, &mut landed, self.refresh()).await;
             }
             let pause = loop {
-                if let Some(pause) = self.pause(waiting.is_empty()) {
-                    break pause;
-                }
-                let slot = match self.slot() {
+                let slot = match self.may_start(waiting.is_empty()) {
                     Ok(slot) => slot,
                     Err(pause) => break pause,
                 };
                 let Some(permit) = spare.take().or_else(|| invocation.permits.try_acquire().ok()) else {
                     break Pause::Permit;
                 };
-                if let Some(mut prepared) = self.start(&mut waiting, recipients) {
-                    let (ports, deadline) = (invocation.ports, self.deadline);
+                if let Some((mut prepared, half)) = self.start(&mut waiting, recipients) {
+                    let (ports, time) = (invocation.ports, self.time());
                     let tokens = self.credentials.tokens.clone().map(|tokens| (tokens, self.openness()));
                     flights.push(async move {
                         let send = async |request: &_, deadline| ports.http.send(request, deadline).await;
-                        let flight = fly(ports, &mut prepared.request, tokens, deadline, send);
+                        let flight = fly(ports, &mut prepared.request, tokens, time, send);
                         let flown = caught(flight).await;
-                        Landed { prepared, flown, _permit: permit, _slot: slot }
+                        Landed { prepared, half, flown, _permit: permit, _slot: slot }
                     });
                 }
             };
@@ -145,6 +142,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// A request that is begun by the last moment has its whole deadline; what an earlier one needs beside it has so as well.
+    fn time(&self) -> Time {
+        Time { each: self.deadline, until: self.last_start + self.deadline }
+    }
+
     /// Whether a request that has begun, and so ends in time, may still be sent.
     fn openness(&self) -> impl Fn() -> bool + use<> {
         let (view, clock) = (self.view.clone(), Arc::clone(&self.invocation.ports.clock));
@@ -173,19 +175,33 @@ impl<'a> Worker<'a> {
         waiting
     }
 
-    /// Why no request may start now; none where one may.
-    fn pause(&mut self, nobody_waits: bool) -> Option<Pause> {
+    /// That the next request may start now, with the slot that it uses, where it needs one; else why it may not.
+    fn may_start(&mut self, nobody_waits: bool) -> Result<Option<Used<'a>>, Pause> {
+        if let Some(pause) = self.closed(nobody_waits) {
+            return Err(pause);
+        }
+        // Before the rate: tokens whose time comes without a slot are lost to all.
+        let slot = self.slot()?;
+        self.paced().map_or(Ok(slot), Err)
+    }
+
+    /// Why no request may start now, whatever the endpoint's limits; none where one may.
+    fn closed(&mut self, nobody_waits: bool) -> Option<Pause> {
         if (nobody_waits && self.parts.is_empty()) || self.stop.is_some() {
             return Some(Pause::Nothing);
         }
         match self.look() {
-            Gate::Open => {}
-            Gate::Stale => return Some(Pause::Reading),
+            Gate::Open => None,
+            Gate::Stale => Some(Pause::Reading),
             Gate::Closed(stop) => {
                 self.stop(stop);
-                return Some(Pause::Nothing);
+                Some(Pause::Nothing)
             }
         }
+    }
+
+    /// Why no request may start now by the endpoint's rate; none where one may.
+    fn paced(&mut self) -> Option<Pause> {
         let rate = self.rate()?;
         let now = self.invocation.ports.clock.now();
         let slot = match &mut self.pace {
@@ -237,9 +253,11 @@ impl<'a> Worker<'a> {
     async fn take_tokens(&mut self, wanted: u32) {
         let Some(rate) = self.rate() else { return };
         let (ports, now) = (self.invocation.ports, self.invocation.ports.clock.now());
+        let webhook = self.job.pinned.webhook;
         let usable = rate.within(self.last_start.since(now)).saturating_add(1);
         let wanted = wanted.min(u32::try_from(usable).unwrap_or(u32::MAX));
-        let webhook = self.job.pinned.webhook;
+        // No more than there are slots for at once: by the next ones, others may be at work.
+        let wanted = self.slots().map_or(wanted, |_| wanted.min(self.invocation.shares.free(webhook)));
         match endpoints::take(&*ports.ledger, webhook, rate, wanted, now, self.last_start).await {
             Ok(Taken::Block(block)) => self.pace = Some((rate, Pace::new(block))),
             Ok(Taken::Later(at)) => self.stop(Stop::Spent(at)),
@@ -263,10 +281,15 @@ impl<'a> Worker<'a> {
         Some(waiting.drain(..count).collect())
     }
 
-    /// The request of the next who are due one. Who cannot be sent to is final; who finds no room in it waits on.
-    fn start(&mut self, waiting: &mut VecDeque<usize>, recipients: &Recipients<'_>) -> Option<Prepared> {
+    /// The request of the next who are due one, and whether they are half of a refused one's. Who cannot be sent to is final; who finds no room in it waits on.
+    fn start(
+        &mut self,
+        waiting: &mut VecDeque<usize>,
+        recipients: &Recipients<'_>,
+    ) -> Option<(Prepared, bool)> {
         let now = self.invocation.ports.clock.now();
-        let indexes = self.parts.pop().or_else(|| self.cut(waiting))?;
+        let whole = |indexes| Part { indexes, half: false };
+        let Part { indexes, half } = self.parts.pop().or_else(|| self.cut(waiting).map(whole))?;
         // They were tried equally often: so it was decided who waits.
         let State::Pending { tries } = self.chunk.states.get(*indexes.first()?) else { return None };
         let attempt = Try { tries, now, credentials: &self.credentials };
@@ -283,7 +306,7 @@ impl<'a> Worker<'a> {
                 pace.use_slot();
             }
         }
-        batch.prepared
+        Some((batch.prepared?, half))
     }
 
     /// Saves the states. After a failure nothing more starts.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use deliver::deliver;
 use fanhook_core::{
     chunk::State,
     outcome::Reason,
@@ -10,14 +11,14 @@ use fanhook_core::{
     run::{EndpointSettings, RunState},
     webhook::{Authentication, ClientAuthentication, TokenClient},
 };
-use fanhook_lambda::clock::Clock;
+use fanhook_lambda::{clock::Clock, sqs::Record};
 use fanhook_store::{endpoints, ports::SecretContext};
 use futures_util::future::join;
 use serde_json::json;
 
 use crate::{
     endpoint::{Reply, TOKEN_URL},
-    world::{KEY, START, Setup, World},
+    world::{KEY, START, Setup, TIMEOUT, World},
 };
 
 pub(crate) fn oauth(ciphertext: String) -> Authentication {
@@ -230,6 +231,40 @@ async fn a_token_that_hangs_takes_no_longer_than_a_request_may() {
     assert!(world.clock.now() <= START + Duration::from_secs(6), "{}", world.clock.now());
     world.drive().await;
     world.assert_all(Reason::Delivered).await;
+}
+
+#[tokio::test]
+async fn after_a_slow_401_a_new_token_and_the_request_have_their_whole_time() {
+    let world = world(Setup { chunks: vec![100], deadline_seconds: 4, ..Setup::default() }).await;
+    world.endpoint.tokens(|_, earlier| (Duration::from_secs(3), token(earlier, &json!(3600))));
+    world.endpoint.script(|seen, _| {
+        let old = seen.header("authorization") == Some(bearer(0).as_str());
+        (Duration::from_secs(3), Reply::Status(if old { 401 } else { 200 }))
+    });
+    world.invoke().await;
+    world.assert_all(Reason::Delivered).await;
+    assert_eq!(world.endpoint.asked().len(), 2);
+    assert!(world.records().await.iter().all(|record| record.tries == Some(1)));
+}
+
+#[tokio::test]
+async fn a_request_for_a_token_that_the_end_of_a_pass_cut_short_tells_the_others_nothing() {
+    let world = world(Setup { chunks: vec![1; 2], ..Setup::default() }).await;
+    // The request starts at the last moment, its token is refused late, and the next one comes too late.
+    world.endpoint.tokens(|_, earlier| {
+        (Duration::from_secs(if earlier == 1 { 3 } else { 0 }), token(earlier, &json!(3600)))
+    });
+    world.endpoint.script(|seen, _| {
+        let old = seen.header("authorization") == Some(bearer(0).as_str());
+        (Duration::from_secs(if old { 8 } else { 0 }), Reply::Status(if old { 401 } else { 200 }))
+    });
+    let record = |at: usize| vec![Record { message: world.ids[at], receives: 1 }];
+    let end = world.clock.now() + Duration::from_secs(15);
+    deliver(&world.ports, record(0), end).await;
+    assert_eq!(world.chunk(0).await.states.get(0), State::Pending { tries: 1 });
+    deliver(&world.ports, record(1), end + TIMEOUT).await;
+    assert_eq!(world.records().await[0].tries, Some(1));
+    assert_eq!(world.endpoint.asked().len(), 3);
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ async fn a_request_says_who_calls_in_the_way_that_was_chosen() {
         let world = World::new(Setup { chunks: vec![1], authentication, ..Setup::default() }).await;
         world
             .endpoint
-            .script(|seen, _| (Duration::from_millis(1), Reply::Body(400, format!("{:?}", seen.headers))));
+            .script(|seen, _| (Duration::from_millis(1), Reply::Body(400, format!("{KEY}? {:?}", seen.headers))));
         world.invoke().await;
         let seen = world.endpoint.seen()[0].clone();
         assert_eq!(seen.header(name), value.as_deref());
@@ -161,5 +161,6 @@ async fn a_request_says_who_calls_in_the_way_that_was_chosen() {
         let answer = world.records().await.remove(0).answer.unwrap();
         let secret = value.as_deref().and_then(|value| value.split(' ').next_back()).unwrap_or(KEY);
         assert!(answer.contains("webhook-timestamp") && !answer.contains(secret), "{answer}");
+        assert_eq!(answer.contains(KEY), value.is_none(), "{answer}");
     }
 }

@@ -59,6 +59,21 @@ async fn several_workers_never_have_more_requests_under_way_than_the_limit() {
 }
 
 #[tokio::test]
+async fn the_rate_is_used_up_where_workers_wait_for_slots() {
+    let each = Duration::from_millis(150);
+    for limit in [3, 8] {
+        let world = World::new(Setup { rate: Some(20), ..limited(vec![40; 6], limit) }).await;
+        world.endpoint.script(move |_, _| (each, Reply::Status(200)));
+        join_all(world.ids.chunks(2).map(|ids| world.invoke_for(ids))).await;
+        world.assert_all(Reason::Delivered).await;
+        assert!(world.endpoint.most() <= usize::try_from(limit).unwrap());
+        // 240 requests at 20 a second; who has no slot takes no tokens, and who has one no more than it can use.
+        let took = world.clock.now().since(START);
+        assert!(took >= Duration::from_millis(11_800) && took < Duration::from_secs(15), "{limit}: {took:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_waits_for_a_slot_goes_on_when_others_give_theirs_back() {
     let world = World::new(limited(vec![100; 2], 5)).await;
     let took = join(world.invoke_for(&world.ids[..1]), world.invoke_for(&world.ids[1..])).await;

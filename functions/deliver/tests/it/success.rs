@@ -208,6 +208,27 @@ async fn a_refusal_by_the_rule_is_split_and_one_of_the_caller_or_without_the_swi
 }
 
 #[tokio::test]
+async fn a_split_goes_on_when_the_retry_policy_is_over() {
+    let world =
+        World::new(Setup { split_refused: true, give_up_after: 0, rate: Some(1), ..list(vec![8], 4) }).await;
+    world.endpoint.script(refusing(&[2, 7], 400));
+    world.drive().await;
+    assert_eq!(world.totals().await.0, BTreeMap::from([(Reason::Delivered, 6), (Reason::Status, 2)]));
+}
+
+#[tokio::test]
+async fn an_endpoint_too_slow_for_the_halves_of_a_pass_is_not_asked_without_end() {
+    // Two requests a pass.
+    let slow = Setup { split_refused: true, give_up_after: 0, allowed: Some(1), ..list(vec![8], 8) };
+    let world = World::new(slow).await;
+    world.endpoint.answer(Reply::Status(400));
+    world.drive().await;
+    world.assert_all(Reason::Status).await;
+    let sizes: Vec<usize> = world.endpoint.seen().iter().map(|seen| items(seen).len()).collect();
+    assert_eq!(sizes, [8, 4, 8]);
+}
+
+#[tokio::test]
 async fn a_success_that_cannot_be_read_is_no_refusal_and_not_split() {
     let cut = json!({"results": []}).to_string();
     for reply in [Reply::Cut(200, cut), Reply::Body(200, "<html>".to_owned()), Reply::Status(204)] {

@@ -65,9 +65,18 @@ mod tests {
         Decryptor,
         cipher::{BlockModeDecrypt, KeyIvInit},
     };
+    use hmac::digest::zeroize::ZeroizeOnDrop;
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn all_that_is_made_of_a_key_is_wiped_from_memory() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Aes256Enc>();
+        // Of which an HMAC consists.
+        is_wiped::<Sha256>();
+    }
 
     /// The bytes 0 to 31.
     fn key() -> [u8; ORGANIZATION_KEY] {
