@@ -1,4 +1,4 @@
-"""Signs a token as the local user pool does: the key's file, the header and the claims are given, and the token is printed."""
+"""Sign a token as the local user pool does: the key's file, the header and the claims are given, and the token is printed."""
 
 import base64
 import sys

@@ -64,12 +64,15 @@ async fn forged(world: &World) -> Result<Vec<(&'static str, String)>> {
     let mut stranger = header.clone();
     stranger["kid"] = json!("nobody-knows-it");
     tokens.push(("with an unknown key", stack.signed_token(&stranger, &payload).await?));
-    let issued = payload["iat"].as_i64().context("a token says when it was issued")?;
+    let began = payload["iat"].as_i64().context("a token says when it was issued")?;
     let issuer = payload["iss"].as_str().context("a token says by whom it was issued")?;
     for (what, changes) in [
-        ("that has expired", json!({"iat": issued - 7_200, "auth_time": issued - 7_200, "exp": issued - 3_600})),
+        ("that has expired", json!({"iat": began - 7_200, "auth_time": began - 7_200, "exp": began - 3_600})),
         ("of another issuer", json!({"iss": format!("{issuer}x")})),
-        ("of another issuer's host", json!({"iss": issuer.replace("amazonaws.com", "amazonaws.com.example.com")})),
+        (
+            "of another issuer's host",
+            json!({"iss": issuer.replace("amazonaws.com", "amazonaws.com.example.com")}),
+        ),
         ("for another audience", json!({"aud": "another"})),
         ("for nobody", json!({"aud": null})),
     ] {
@@ -121,7 +124,10 @@ pub(crate) async fn a_token_that_is_not_verified_reaches_no_handler(world: &Worl
     let signed = world.stack.signed_token(&read(parts[0])?, &read(parts[1])?).await?;
     let_in(world, signed).await?;
     let handled = handled(world)? - before;
-    ensure!(handled == 2, "of two requests with verified tokens and some without, {handled} reached the function");
+    ensure!(
+        handled == 2,
+        "of two requests with verified tokens and some without, {handled} reached the function"
+    );
     Ok(())
 }
 

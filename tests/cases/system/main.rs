@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         case!(Alone, delivery::a_run_survives_the_death_of_its_workers),
         case!(Alone, faults::a_message_that_is_not_ours_goes_to_the_dead_letters_alone),
         case!(Alone, description::no_made_up_request_gets_an_answer_that_is_not_described),
-        case!(Alone, privacy::no_log_holds_a_secret_or_personal_data),
+        case!(Alone, privacy::no_log_and_no_queue_holds_a_secret_or_personal_data),
     ];
     harness::main(cases, World::begin, World::end)
 }

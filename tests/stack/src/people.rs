@@ -83,7 +83,8 @@ pub(crate) async fn sign(folder: &Path, outputs: &Outputs, header: &Value, claim
         .env_clear()
         .envs(project::search_path())
         .stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await?.context("python does not start")?;
+    let output =
+        tokio::task::spawn_blocking(move || command.output()).await?.context("python does not start")?;
     if !output.status.success() {
         bail!("a token was not signed: {}", String::from_utf8_lossy(&output.stderr));
     }
