@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         case!(Shared, trial::a_preview_shows_what_a_test_sends_and_a_test_what_came_of_it),
         case!(Shared, trial::a_run_waits_for_what_its_webhook_has_to_prove),
         case!(Shared, trial::the_rate_that_a_handshake_allows_is_kept_to),
+        case!(Shared, delivery::a_url_and_a_header_of_the_most_bytes_are_sent_and_those_of_one_more_are_not),
         case!(Shared, files::a_wrong_header_fails_the_run_before_anything_is_sent),
         case!(Shared, files::bad_rows_of_ndjson_are_reported_by_line_and_the_rest_is_sent),
         case!(Shared, files::bad_rows_of_csv_are_reported_by_line_and_the_rest_is_sent),

@@ -211,7 +211,7 @@ async fn messages(world: &World, queue: &str, hidden: u64) -> Result<Vec<String>
 async fn queued(world: &World) -> Result<Vec<(&'static str, String)>> {
     let outputs = world.stack.outputs();
     let campaign = world.campaign("/slow/20/privacy", json!({"content": {"deadline_seconds": 3}})).await?;
-    let run = world.start(&campaign, world.crowd.inline_audience(0..20_000)).await?;
+    let run = world.start(&campaign, world.crowd.inline_audience(0..40_000)).await?;
     let mut found = Vec::new();
     until("a chunk to be in the queue", SHORT, async || {
         for (name, queue) in [("fanout", &outputs.fanout_queue_url), ("deliver", &outputs.deliver_queue_url)]
