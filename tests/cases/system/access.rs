@@ -1,7 +1,5 @@
 //! Who is let in by the deployed API: tokens that nobody has signed for us, and grants on webhooks.
 
-use std::fs;
-
 use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use fanhook_tests::api::Api;
@@ -9,9 +7,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use stack::Person;
+use stack::{Person, Seen, until};
 
-use crate::world::{WORKSPACE, World};
+use crate::world::{SHORT, WORKSPACE, World};
+
+/// A route that no case asks for that may run at the same time.
+const ROUTE: &str = "/parameter-sources";
+/// What is said of the token that is too long.
+const LARGE: &str = "over 8 KiB";
 
 fn part(json: &Value) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(json.to_string())
@@ -21,19 +24,21 @@ fn read(part: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part)?)?)
 }
 
-/// A token with other claims or another signature than the pool has signed.
+/// Tokens that are not to be let in. Where only a claim or the header is wrong, the pool's own key has signed it so.
 async fn forged(world: &World) -> Result<Vec<(&'static str, String)>> {
-    let api = world.api()?;
+    let (stack, api) = (&world.stack, world.api()?);
     let parts: Vec<&str> = api.token().split('.').collect();
     let [head, claims, signature] = parts[..] else { bail!("a token has three parts") };
-    let (header, mut payload) = (read(head)?, read(claims)?);
+    let (header, payload) = (read(head)?, read(claims)?);
+    let none = part(&json!({"alg": "none", "typ": "JWT", "kid": header["kid"]}));
     let mut tokens = vec![
-        ("without an algorithm", format!("{}.{claims}.", part(&json!({"alg": "none", "typ": "JWT"})))),
+        ("without an algorithm", format!("{none}.{claims}.")),
+        ("without an algorithm, and with a signature", format!("{none}.{claims}.{signature}")),
         ("without a signature", format!("{head}.{claims}.")),
     ];
 
     // The public key, taken for a secret that both sides share.
-    let keys = world.stack.token_keys().await?;
+    let keys = stack.token_keys().await?;
     ensure!(keys["keys"].as_array().is_some_and(|keys| !keys.is_empty()), "no public key: {keys}");
     let symmetric = part(&json!({"alg": "HS256", "typ": "JWT", "kid": header["kid"]}));
     for key in keys["keys"].as_array().into_iter().flatten() {
@@ -48,35 +53,81 @@ async fn forged(world: &World) -> Result<Vec<(&'static str, String)>> {
     bytes[10] ^= 1;
     let flipped = BASE64_URL_SAFE_NO_PAD.encode(bytes);
     tokens.push(("with one bit of the signature changed", format!("{head}.{claims}.{flipped}")));
+    let mut other = payload.clone();
+    other["custom:workspaces"] = json!("globex");
+    tokens.push(("with other claims", format!("{head}.{}.{signature}", part(&other))));
+    other["filler"] = json!("x".repeat(6_000));
+    let large = format!("{head}.{}.{signature}", part(&other));
+    ensure!(large.len() > 8 * 1024, "{} bytes are not large", large.len());
+    tokens.push((LARGE, large));
+
     let mut stranger = header.clone();
     stranger["kid"] = json!("nobody-knows-it");
-    tokens.push(("with an unknown key", format!("{}.{claims}.{signature}", part(&stranger))));
-    payload["custom:workspaces"] = json!("globex");
-    tokens.push(("with other claims", format!("{head}.{}.{signature}", part(&payload))));
-    payload["filler"] = json!("x".repeat(9_000));
-    tokens.push(("over 8 KiB", format!("{head}.{}.{signature}", part(&payload))));
+    tokens.push(("with an unknown key", stack.signed_token(&stranger, &payload).await?));
+    let began = payload["iat"].as_i64().context("a token says when it was issued")?;
+    let issuer = payload["iss"].as_str().context("a token says by whom it was issued")?;
+    for (what, changes) in [
+        ("that has expired", json!({"iat": began - 7_200, "auth_time": began - 7_200, "exp": began - 3_600})),
+        ("of another issuer", json!({"iss": format!("{issuer}x")})),
+        (
+            "of another issuer's host",
+            json!({"iss": issuer.replace("amazonaws.com", "amazonaws.com.example.com")}),
+        ),
+        ("for another audience", json!({"aud": "another"})),
+        ("for nobody", json!({"aud": null})),
+    ] {
+        let mut claims = payload.clone();
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            claims[name] = value.clone();
+        }
+        tokens.push((what, stack.signed_token(&header, &claims).await?));
+    }
     tokens.push((
         "for another application",
-        world.stack.foreign_token(&Person::organization_admin(WORKSPACE)).await?,
+        stack.foreign_token(&Person::organization_admin(WORKSPACE)).await?,
     ));
     tokens.push(("that is none", "no-token".to_owned()));
     Ok(tokens)
 }
 
+/// Requests for the route that the function has handled so far.
+fn handled(world: &World) -> Result<usize> {
+    let field = format!("\"route\":\"{ROUTE}\"");
+    Ok(world.log("config")?.lines().filter(|line| line.contains(&field)).count())
+}
+
+/// Checks that a request with this token is let through to the function.
+async fn let_in(world: &World, token: String) -> Result<()> {
+    let before = handled(world)?;
+    let answer = Api::with_token(&world.stack, token)?.call(Method::GET, ROUTE, &[], None).await?;
+    ensure!(answer.code() != "unauthorized" && answer.status == 200, "{answer:?}");
+    until("the function to tell of the request", SHORT, async || {
+        let now = handled(world)?;
+        Ok(if now > before { Seen::Yes(()) } else { Seen::NotYet(format!("{now} requests")) })
+    })
+    .await
+}
+
 pub(crate) async fn a_token_that_is_not_verified_reaches_no_handler(world: &World) -> Result<()> {
-    world.api()?.get("/webhooks").await?;
-    // Other cases have requests answered meanwhile, none with this status.
-    let refused_by_us = || -> Result<usize> {
-        let log = fs::read_to_string(world.stack.log_file("config")?)?;
-        Ok(log.lines().filter(|line| line.contains("\"status\":401")).count())
-    };
-    let before = refused_by_us()?;
-    for (what, token) in forged(world).await? {
-        let api = Api::with_token(&world.stack, token)?;
-        let answer = api.call(Method::GET, "/webhooks", &[], None).await?;
-        ensure!([401, 431].contains(&answer.status), "a token {what} was answered {answer:?}");
+    let api = world.api()?;
+    let tokens = forged(world).await?;
+    let before = handled(world)?;
+    let_in(world, api.token().to_owned()).await?;
+    for (what, token) in tokens {
+        let answer = Api::with_token(&world.stack, token)?.call(Method::GET, ROUTE, &[], None).await?;
+        // Whoever reads the head may find it too long before anybody reads the token.
+        let refused = answer.status == 401 || what == LARGE && answer.status == 431;
+        ensure!(refused, "a token {what} was answered {answer:?}");
     }
-    ensure!(refused_by_us()? == before, "a request without a verified token reached the function");
+    // What refused the others was what was changed: signed anew and unchanged, a token is let in.
+    let parts: Vec<&str> = api.token().split('.').collect();
+    let signed = world.stack.signed_token(&read(parts[0])?, &read(parts[1])?).await?;
+    let_in(world, signed).await?;
+    let handled = handled(world)? - before;
+    ensure!(
+        handled == 2,
+        "of two requests with verified tokens and some without, {handled} reached the function"
+    );
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! Start, pause, resume, cancel, and who may see a run.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result, bail, ensure};
-use fanhook_tests::api::Api;
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use fanhook_tests::{api::Api, harness::say};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use stack::{Seen, until};
 
 use crate::world::{Campaign, LONG, SHORT, World};
@@ -129,18 +133,73 @@ pub(crate) async fn after_a_cancel_no_request_starts_and_the_rest_is_cancelled(w
     Ok(())
 }
 
+/// What one worker did for a run: an invocation, and a process does one at a time.
+struct Work {
+    /// First and last, in milliseconds of Unix time.
+    begin: i64,
+    end: i64,
+    requests: u64,
+}
+
+/// What each worker did for a run, by the log of `deliver`; those who had nothing to send are left out.
+fn work(log: &str, run: &str) -> Result<Vec<Work>> {
+    let mut by_invocation: HashMap<String, Work> = HashMap::new();
+    for line in log.lines() {
+        // Metrics stand between the lines of the log, and the last line may be half written.
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        let requests = line["requests"].as_u64().unwrap_or_default();
+        if line["message"] != "chunk" || line["run"] != run || requests == 0 {
+            continue;
+        }
+        let invocation = line["span"]["requestId"].as_str().context("a line names its invocation")?;
+        let at = line["timestamp"].as_str().context("a line has a time")?;
+        let end = DateTime::from_str(at, DateTimeFormat::DateTime)?.to_millis()?;
+        let begin = end - line["ms"].as_i64().context("a line says how long it took")?;
+        let work = by_invocation.entry(invocation.to_owned()).or_insert(Work { begin, end, requests: 0 });
+        *work =
+            Work { begin: work.begin.min(begin), end: work.end.max(end), requests: work.requests + requests };
+    }
+    Ok(by_invocation.into_values().collect())
+}
+
+/// Most workers that were at work at a time.
+fn at_once(work: &[Work]) -> usize {
+    let at = |time: i64| work.iter().filter(|one| one.begin <= time && time < one.end).count();
+    work.iter().map(|one| at(one.begin)).max().unwrap_or_default()
+}
+
+/// How many workers have slots of a webhook's endpoint just now, and how many slots they have.
+async fn sharing(world: &World, webhook: &str) -> Result<(usize, u64)> {
+    let input = json!({
+        "TableName": world.stack.outputs().ledger_table,
+        "Key": {"pk": {"S": format!("endpoint#{webhook}")}, "sk": {"S": "endpoint"}},
+        "ConsistentRead": true,
+    });
+    let answer = world.stack.call("DynamoDB_20120810.GetItem", &input).await?;
+    let text = answer["Item"]["slots"]["S"].as_str().unwrap_or("{}");
+    let slots: BTreeMap<String, (u64, u64)> =
+        serde_json::from_str(text).with_context(|| format!("slots are written otherwise: {text}"))?;
+    let now = now();
+    let live: Vec<u64> =
+        slots.into_values().filter(|(_, until)| *until > now).map(|(slots, _)| slots).collect();
+    Ok((live.len(), live.iter().sum()))
+}
+
 pub(crate) async fn no_more_requests_are_under_way_than_the_endpoint_takes(world: &World) -> Result<()> {
-    const USERS: u64 = 15_000;
-    const LIMIT: u64 = 6;
+    const USERS: u64 = 60_000;
+    const BATCH: u64 = 50;
+    // More than the ten requests of a chunk: a worker asks for as many as a chunk has, and leaves the rest to others.
+    const LIMIT: u64 = 24;
     let body = json!({"template": r#"{"members":"{items}"}"#, "item": r#"["{id}","{text}"]"#});
-    let more = json!({"content": {"body": body, "batch_size": 50}, "limits": {"requests_at_a_time": LIMIT}});
+    let more =
+        json!({"content": {"body": body, "batch_size": BATCH}, "limits": {"requests_at_a_time": LIMIT}});
     let campaign = world.campaign("/slow/200/at-a-time", more).await?;
     let run = world.start(&campaign, world.crowd.inline_audience(0..USERS)).await?;
-    let mut workers = 0;
-    let api = world.api()?;
+    let (mut sharers, api) = (0, world.api()?);
     let run = until("the run to end", LONG, async || {
-        // Two processes at work share the limit.
-        workers = workers.max(world.stack.function_pids("deliver")?.len());
+        let (workers, slots) = sharing(world, &campaign.webhook).await?;
+        ensure!(slots <= LIMIT, "{workers} workers have {slots} slots");
+        sharers = sharers.max(workers);
         if world.stack.invoke("dispatch", &json!({})).await?.failed {
             bail!("dispatch failed");
         }
@@ -149,8 +208,20 @@ pub(crate) async fn no_more_requests_are_under_way_than_the_endpoint_takes(world
     })
     .await?;
     let seen = world.receiver.stats(&campaign.path);
-    ensure!(run.outcome("delivered") == USERS && seen.received == USERS / 50, "{run:?}, {seen:?}");
-    ensure!(workers >= 2, "{workers} processes delivered");
+    ensure!(run.outcome("delivered") == USERS && seen.received == USERS / BATCH, "{run:?}, {seen:?}");
+    let workers = until("all requests to be in the log", SHORT, async || {
+        let work = work(&world.log("deliver")?, &run.id)?;
+        let told: u64 = work.iter().map(|work| work.requests).sum();
+        Ok(if told < USERS / BATCH {
+            Seen::NotYet(format!("{told} requests"))
+        } else {
+            Seen::Yes(at_once(&work))
+        })
+    })
+    .await?;
+    say(&format!("    {workers} workers sent at a time, {sharers} of them had slots at once"));
+    ensure!(workers >= 2, "at most {workers} workers that sent something were at work at a time");
+    ensure!(sharers >= 2, "the limit was never shared: at most {sharers} workers had slots at once");
     ensure!(seen.at_a_time <= LIMIT, "{} requests were under way at a time", seen.at_a_time);
     ensure!(seen.at_a_time >= LIMIT / 2, "{} requests were under way at a time", seen.at_a_time);
     Ok(())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail, ensure};
+use fanhook_core::limits;
 use fanhook_tests::{crowd::Meets, harness::say};
 use serde_json::{Value, json};
 use stack::{Seen, kill, until};
@@ -140,5 +141,44 @@ pub(crate) async fn users_who_share_requests_each_come_once_under_an_id_of_their
     let seen = world.receiver.stats(&campaign.path);
     let most = 2 * USERS / BATCH + 20;
     ensure!(seen.bad_signatures == 0 && seen.received <= most, "{seen:?}");
+    Ok(())
+}
+
+pub(crate) async fn a_url_and_a_header_of_the_most_bytes_are_sent_and_those_of_one_more_are_not(
+    world: &World,
+) -> Result<()> {
+    let (api, address) = (world.api()?, world.receiver.url("/status/200/limits"));
+    let begin = format!("{address}/");
+    let header = json!([{"name": "x-text", "value": "{text}"}]);
+    for (name, content, most) in [
+        ("a URL", json!({"url": format!("{begin}{{text}}")}), limits::URL - begin.len()),
+        ("a header", json!({"headers": header}), limits::HEADER_VALUE),
+    ] {
+        let webhook = api.webhook(name, &address, json!({"content": content})).await?;
+        api.state_consent(&webhook.id).await?;
+        let push = json!({"name": name, "webhook": webhook.id, "content": {
+            "id_types": ["MOBILE"],
+            "values": {"text": "${name}"},
+            "variables": [{"name": "name", "source": {"tag": "name"}, "when_empty": "skip_user"}],
+        }});
+        let push = api.post("/pushes", &push).await?;
+        let line = |qaid: &str, length: usize| {
+            let ids = json!({"MOBILE": ["+4915100000001"]});
+            json!({"qaid": qaid, "ids": ids, "tags": {"name": "x".repeat(length)}}).to_string() + "\n"
+        };
+        let audience = line("at the limit", most) + &line("above it", most + 1);
+        let upload = api.upload("audience", audience.into()).await?;
+        let run = api.start(push["id"].as_str().context("no push")?, &upload).await?;
+        let run = api.run_over(&run, SHORT).await?;
+        let outcomes = world.outcomes(&run.id).await?;
+        let of = |qaid: &str| {
+            let line = outcomes.iter().find(|line| line["qaid"] == qaid);
+            line.and_then(|line| line["outcome"].as_str()).unwrap_or_default()
+        };
+        ensure!(
+            (of("at the limit"), of("above it")) == ("delivered", "too_large") && run.sum() == 2,
+            "{name}: {run:?} {outcomes:?}"
+        );
+    }
     Ok(())
 }

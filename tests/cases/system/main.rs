@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         case!(Shared, trial::a_preview_shows_what_a_test_sends_and_a_test_what_came_of_it),
         case!(Shared, trial::a_run_waits_for_what_its_webhook_has_to_prove),
         case!(Shared, trial::the_rate_that_a_handshake_allows_is_kept_to),
+        case!(Shared, delivery::a_url_and_a_header_of_the_most_bytes_are_sent_and_those_of_one_more_are_not),
         case!(Shared, files::a_wrong_header_fails_the_run_before_anything_is_sent),
         case!(Shared, files::bad_rows_of_ndjson_are_reported_by_line_and_the_rest_is_sent),
         case!(Shared, files::bad_rows_of_csv_are_reported_by_line_and_the_rest_is_sent),
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         case!(Alone, delivery::a_run_survives_the_death_of_its_workers),
         case!(Alone, faults::a_message_that_is_not_ours_goes_to_the_dead_letters_alone),
         case!(Alone, description::no_made_up_request_gets_an_answer_that_is_not_described),
-        case!(Alone, privacy::no_log_holds_a_secret_or_personal_data),
+        case!(Alone, privacy::no_log_and_no_queue_holds_a_secret_or_personal_data),
     ];
     harness::main(cases, World::begin, World::end)
 }

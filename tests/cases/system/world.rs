@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fs, io,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -100,6 +101,15 @@ impl World {
     /// The secrets of all webhooks so far.
     pub(crate) fn secrets(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a function has printed so far: nothing where it has not run yet.
+    pub(crate) fn log(&self, function: &str) -> Result<String> {
+        match fs::read(self.stack.log_file(function)?) {
+            Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(error).with_context(|| format!("the log of {function} cannot be read")),
+        }
     }
 
     /// The lines of a run's outcome objects.

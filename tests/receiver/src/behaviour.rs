@@ -19,6 +19,10 @@ pub enum Behaviour {
     Rate(u32),
     /// 200, after so long.
     Slow(Duration),
+    /// Always this status, and in its body the request that it answers.
+    Echo(u16),
+    /// An access token, as OAuth 2.0 has one.
+    Token,
     /// A redirect, to the path of a CRM where nobody may arrive.
     Redirect,
     /// No answer.
@@ -43,11 +47,12 @@ impl Behaviour {
         let mut segments = path.strip_prefix('/')?.split('/');
         let name = segments.next()?;
         let mut number = || segments.next()?.parse::<u32>().ok();
+        let status = |number| u16::try_from(number).ok().filter(|status| (200..1000).contains(status));
         Some(match name {
             "crm" => Self::Crm,
-            "status" => {
-                Self::Status(u16::try_from(number()?).ok().filter(|status| (200..1000).contains(status))?)
-            }
+            "status" => Self::Status(status(number()?)?),
+            "echo" => Self::Echo(status(number()?)?),
+            "token" => Self::Token,
             "fail" => Self::Fail(number()?),
             "retry-after" => Self::RetryAfter(Duration::from_secs(number()?.into())),
             "rate" => Self::Rate(number()?),
@@ -92,6 +97,11 @@ pub fn coupon(webhook_id: &str) -> String {
     format!("C-{:08X}", u32::from_be_bytes([digest[4], digest[5], digest[6], digest[7]]))
 }
 
+/// The access token that a path gives to everybody.
+pub fn access_token(path: &str) -> String {
+    Sha256::digest(path).iter().map(|byte| char::from(b'a' + byte % 26)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +112,8 @@ mod tests {
         assert_eq!(Behaviour::of("/crm/spring/2"), Some(Behaviour::Crm));
         assert_eq!(Behaviour::of("/status/418/x"), Some(Behaviour::Status(418)));
         assert_eq!(Behaviour::of("/retry-after/3"), Some(Behaviour::RetryAfter(Duration::from_secs(3))));
-        for path in ["", "/", "crm", "/status", "/status/99", "/fail/many", "/unknown"] {
+        assert_eq!(Behaviour::of("/echo/500/x"), Some(Behaviour::Echo(500)));
+        for path in ["", "/", "crm", "/status", "/status/99", "/echo/99", "/fail/many", "/unknown"] {
             assert_eq!(Behaviour::of(path), None, "{path}");
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Request<'a> {
     /// Who asks whether it may send.
     pub(crate) origin: &'a str,
     pub(crate) body: &'a [u8],
+    /// All of it, as it came.
+    pub(crate) whole: &'a [u8],
 }
 
 /// What has been read of a connection and not been used yet.
@@ -59,6 +61,7 @@ impl Input {
             signatures: "",
             origin: "",
             body: &whole[head..],
+            whole,
         };
         for header in parsed.headers {
             let value = str::from_utf8(header.value).map_err(invalid)?;

@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | `/crm/…` | the coupon CRM: 401 for a bad signature, 503 at the first try for 5 % of the messages, 400 for a few, else 200 and a coupon |
 //! | `/status/418/…` | this status |
+//! | `/echo/500/…` | this status, and in its body the request as it came |
+//! | `/token/…` | an access token, as OAuth 2.0 has one |
 //! | `/fail/2/…` | 500 at the first two tries of each message, then 200 |
 //! | `/retry-after/3/…` | 429 with `Retry-After: 3` at the first request and for 3 s from then on, then 200 |
 //! | `/rate/100/…` | 200; its handshake allows 100 requests a minute, those of others any number |
@@ -37,7 +39,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-pub use behaviour::{Behaviour, Fate, coupon, fate};
+pub use behaviour::{Behaviour, Fate, access_token, coupon, fate};
 pub use shop::Stats;
 pub use signature::{InvalidSecret, Verifier};
 use tokio::{net::TcpListener, sync::oneshot};
@@ -49,7 +51,7 @@ use shop::Shops;
 pub struct Options {
     /// The loopback port; 0 takes a free one.
     pub port: u16,
-    /// Whether the body of each message that was answered 2xx is kept.
+    /// Whether the body of each message that was answered 2xx is kept, and the last request to each path.
     pub keep_bodies: bool,
 }
 
@@ -103,6 +105,11 @@ impl Receiver {
     /// The messages that a path has answered 2xx: `webhook-id`, and the body where bodies are kept.
     pub fn taken(&self, path: &str) -> HashMap<String, Vec<u8>> {
         self.shops.taken(path)
+    }
+
+    /// The last request to a path as it came, head and body; empty where none came, or none is kept.
+    pub fn last(&self, path: &str) -> Vec<u8> {
+        self.shops.last(path)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     answer::Answer,
-    behaviour::{Behaviour, Fate, coupon, fate},
+    behaviour::{Behaviour, Fate, access_token, coupon, fate},
     http::Request,
     signature::{InvalidSecret, Verifier},
 };
@@ -51,6 +51,7 @@ struct Shop {
     verifier: Option<Verifier>,
     stats: Stats,
     under_way: u64,
+    last: Vec<u8>,
     messages: HashMap<String, Message>,
 }
 
@@ -101,6 +102,10 @@ impl Shops {
             .filter(|(_, message)| message.taken)
             .map(|(id, message)| (id.clone(), message.body.clone()))
             .collect()
+    }
+
+    pub(crate) fn last(&self, path: &str) -> Vec<u8> {
+        self.lock().get(path).map(|shop| shop.last.clone()).unwrap_or_default()
     }
 
     pub(crate) fn trust(&self, path: &str, secret: &str) -> Result<(), InvalidSecret> {
@@ -155,6 +160,10 @@ impl Shops {
             |by: &Verifier| by.verify(id, request.timestamp, request.signatures, body, now.as_secs());
         let genuine = shop.verifier.as_ref().is_some_and(verify);
         shop.stats.see(now);
+        if self.0.keep_bodies {
+            shop.last.clear();
+            shop.last.extend_from_slice(request.whole);
+        }
         shop.stats.bad_signatures += u64::from(!genuine);
         if !shop.messages.contains_key(id) {
             shop.messages.insert(id.to_owned(), Message::default());
@@ -162,7 +171,7 @@ impl Shops {
         let Some(message) = shop.messages.get_mut(id) else { return Answer::Close };
         message.tries += 1;
         let open = now.saturating_sub(Duration::from_millis(shop.stats.first));
-        let answer = decide(behaviour, id, genuine, message.tries, open);
+        let answer = decide(behaviour, request, genuine, message.tries, open);
         if let Some(status) = answer.status() {
             *shop.stats.statuses.entry(status).or_default() += 1;
         }
@@ -207,7 +216,8 @@ impl Stats {
 }
 
 /// The answer to a message at its `tries`-th try, `open` after the first request to its path.
-fn decide(behaviour: Behaviour, id: &str, genuine: bool, tries: u32, open: Duration) -> Answer {
+fn decide(behaviour: Behaviour, request: &Request<'_>, genuine: bool, tries: u32, open: Duration) -> Answer {
+    let id = request.id;
     let taken = || Answer::json(200, &serde_json::json!({"coupon": coupon(id)}));
     match behaviour {
         Behaviour::Crm if !genuine => Answer::json(401, &"the signature does not verify"),
@@ -217,6 +227,14 @@ fn decide(behaviour: Behaviour, id: &str, genuine: bool, tries: u32, open: Durat
             Fate::BusyOnce | Fate::Taken => taken(),
         },
         Behaviour::Status(status) => Answer::json(status, &"as it was asked for"),
+        Behaviour::Echo(status) => Answer::json(status, &String::from_utf8_lossy(request.whole)),
+        Behaviour::Token => {
+            let given = access_token(request.path);
+            Answer::json(
+                200,
+                &serde_json::json!({"access_token": given, "token_type": "Bearer", "expires_in": 3600}),
+            )
+        }
         Behaviour::Fail(times) if tries <= times => Answer::json(500, &"broken"),
         Behaviour::RetryAfter(wait) if open < wait => Answer::Later(wait),
         Behaviour::Fail(_) | Behaviour::RetryAfter(_) | Behaviour::Rate(_) => taken(),

@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
-use receiver::{Fate, Options, Receiver, coupon, fate};
+use receiver::{Fate, Options, Receiver, access_token, coupon, fate};
 use sha2::Sha256;
 
 const KEY: [u8; 24] = [7; 24];
@@ -147,4 +147,17 @@ fn endless_answers_do_not_end() {
         stream.read_exact(&mut some).unwrap();
         assert!(some.starts_with(b"HTTP/1.1 200 OK\r\n"));
     }
+}
+
+#[test]
+fn what_came_last_is_kept_and_given_back_where_it_is_asked_for() {
+    let receiver = start();
+    assert!(receiver.last("/echo/500").is_empty());
+    let asked = request("/echo/500", "msg_1", "body");
+    let answer = talk(&receiver, &asked).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("webhook-id: msg_1"), "{answer}");
+    assert_eq!(receiver.last("/echo/500"), asked.as_bytes());
+    let token = access_token("/token/a");
+    assert!(talk(&receiver, &request("/token/a", "", "")).unwrap().contains(&token));
+    assert_ne!(token, access_token("/token/b"));
 }

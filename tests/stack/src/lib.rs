@@ -169,6 +169,11 @@ impl Stack {
         people::token(&self.aws, &self.outputs, person, &client).await
     }
 
+    /// A token with this header and these claims, signed with the key that the pool signs its own with.
+    pub async fn signed_token(&self, header: &Value, claims: &Value) -> Result<String> {
+        people::sign(self.emulator.folder(), &self.outputs, header, claims).await
+    }
+
     /// The public keys that tokens are signed with, a JWK set.
     pub async fn token_keys(&self) -> Result<Value> {
         self.aws.get(&format!("/{}/.well-known/jwks.json", self.outputs.user_pool_id)).await

@@ -1,8 +1,12 @@
-use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::aws::Aws;
 use crate::deploy::Outputs;
+use crate::project::{self, Project};
 
 /// Fits every password policy; the user pool exists on this machine only.
 const PASSWORD: &str = "Fanhook-0-local";
@@ -65,6 +69,26 @@ pub(crate) async fn token(aws: &Aws, outputs: &Outputs, person: &Person, client:
         .await?;
     let token = signed_in["AuthenticationResult"]["IdToken"].as_str();
     Ok(token.with_context(|| format!("no ID token in {signed_in}"))?.to_owned())
+}
+
+/// Signs any header and claims with the key of a pool's own ID tokens, which the local AWS keeps in its folder.
+pub(crate) async fn sign(folder: &Path, outputs: &Outputs, header: &Value, claims: &Value) -> Result<String> {
+    let project = Project::find()?;
+    let key = folder.join("state/cognito-pool-keys").join(format!("{}-id.pem", outputs.user_pool_id));
+    let mut command = Command::new(project.program("ministack", "python")?);
+    command
+        .arg(project.own_file("sign.py"))
+        .arg(key)
+        .args([header.to_string(), claims.to_string()])
+        .env_clear()
+        .envs(project::search_path())
+        .stdin(Stdio::null());
+    let output =
+        tokio::task::spawn_blocking(move || command.output()).await?.context("python does not start")?;
+    if !output.status.success() {
+        bail!("a token was not signed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// Makes one more application of the pool, whose tokens are not meant for this API.

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use fanhook_core::time::Millis;
 use fanhook_lambda::clock::ManualClock;
 use fanhook_store::{
@@ -418,6 +419,74 @@ async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
         }
     }
     assert!(stored() == before, "something of it was touched");
+}
+
+#[tokio::test]
+async fn a_list_that_names_what_is_another_workspaces_is_that_of_what_is_not_there() {
+    let objects = Objects::new().await;
+    let Objects { world, webhook: theirs, push: step, run, source, .. } = &objects;
+    let ask = async |list: &str| world.call("GET", list).by(OTHER).send().await;
+    for (kind, id) in
+        [("webhook", theirs), ("grant", theirs), ("push", step), ("run", run), ("parameter_source", source)]
+    {
+        let list = |id: &str| format!("/audit?kind={kind}&id={id}");
+        let told = world.get(list(id)).await;
+        assert_ne!(told["items"], json!([]), "{kind}");
+        let (there, nowhere) = (ask(&list(id)).await, ask(&list(&nothing(&id[..3]))).await);
+        assert_eq!((&there.bytes, &there.headers), (&nowhere.bytes, &nowhere.headers), "{kind}");
+        assert_eq!(there.ok(200), json!({"items": []}), "{kind}");
+    }
+    for (there, nowhere) in [
+        ("/audit?person=admin".to_owned(), "/audit?person=nobody".to_owned()),
+        (format!("/runs?push={step}"), format!("/runs?push={}", nothing("psh"))),
+    ] {
+        assert_ne!(world.get(there.clone()).await["items"], json!([]), "{there}");
+        let (there, nowhere) = (ask(&there).await, ask(&nowhere).await);
+        assert_eq!((there.status, &there.bytes), (nowhere.status, &nowhere.bytes));
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_workspace_is_a_place_in_ones_own_lists_and_tells_nothing() {
+    let objects = Objects::new().await;
+    let Objects { world, webhook: theirs, push: step, upload, run, source } = &objects;
+    // Two of each, so that there is a page behind the first.
+    world.later().call("PUT", format!("/webhooks/{theirs}")).json(&webhook("Coupons")).send().await.ok(200);
+    let second = world.later().call("POST", "/webhooks").json(&webhook("Second")).send().await.id();
+    world.push(&second).await;
+    world.start(step, "second", &[upload]).send().await.ok(202);
+    world.source(&constant("Second", "B11")).await;
+    let own = world.later().call("POST", "/webhooks").by(OTHER).json(&webhook("Own")).send().await.id();
+    world.later().call("POST", "/pushes").by(OTHER).json(&push(&own)).send().await.ok(201);
+
+    let of_webhook = format!("/audit?kind=webhook&id={theirs}");
+    let lists = [
+        ("/webhooks", "/webhooks"),
+        ("/pushes", "/pushes"),
+        ("/parameter-sources", "/parameter-sources"),
+        ("/runs", "/runs"),
+        ("/audit?person=admin", "/audit?person=admin"),
+        ("/audit?person=admin", "/audit?person=other"),
+        (&of_webhook, &of_webhook),
+    ];
+    let with = |list: &str, more: &str| format!("{list}{}{more}", if list.contains('?') { '&' } else { '?' });
+    for (list, asked) in lists {
+        let page = world.get(with(list, "limit=1")).await;
+        let cursor = page["cursor"].as_str().unwrap_or_else(|| panic!("{list} has one page"));
+        let place = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
+        // The same place, but for what nobody has been given.
+        let last = if place.ends_with('0') { "1" } else { "0" };
+        let unknown = BASE64_URL_SAFE_NO_PAD.encode(format!("{}{last}", &place[..place.len() - 1]));
+        let ask = async |cursor: &str| {
+            world.call("GET", with(asked, &format!("cursor={cursor}"))).by(OTHER).send().await
+        };
+        let (there, nowhere) = (ask(cursor).await, ask(&unknown).await);
+        assert_eq!((&there.bytes, &there.headers), (&nowhere.bytes, &nowhere.headers), "{asked}");
+        let told = there.ok(200).to_string();
+        for id in [theirs, step, run, source, &second] {
+            assert!(!told.contains(id.as_str()), "{asked} tells of {id}: {told}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use fanhook_store as store;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::world::{Call, World, push, webhook};
+use crate::world::{Answer, Call, World, push, webhook};
 
 /// A request with so many, or so large a one, of what is limited.
 type Request = Box<dyn Fn(usize) -> (&'static str, String, Value)>;
@@ -434,6 +434,115 @@ async fn whole<'a>(most: usize, make: impl Fn(usize) -> Call<'a>, stored: impl A
     assert_eq!(stored(&id).await, most);
     let above = make(2 + most - least).send().await;
     assert_eq!((above.code(400), above.fields()), ("invalid", vec![""]));
+}
+
+/// A constant address.
+const ADDRESS: &str = "https://crm.example.com/";
+
+/// Tries a webhook of this content and a push whose greeting is this: what is above a limit is told when the push is saved.
+async fn request(world: &World, content: Value, greeting: String) -> Answer {
+    let mut input = webhook(&uuid());
+    for (name, value) in content.as_object().unwrap() {
+        input["content"][name] = value.clone();
+    }
+    let id = world.call("POST", "/webhooks").json(&input).send().await.id();
+    let mut input = push(&id);
+    if !greeting.contains("${name}") {
+        input["content"]["variables"] = json!([]);
+    }
+    input["content"]["values"]["greeting"] = json!(greeting);
+    world.call("POST", "/pushes").json(&input).send().await
+}
+
+#[tokio::test]
+async fn a_request_has_so_many_slots_and_so_long_a_url_and_headers() {
+    type Content = fn(usize) -> (Value, String);
+    let table: [(&str, usize, Content); 3] = [
+        ("slots", limits::SLOTS, |n| {
+            let body = json!({"kind": "text", "template": "{greeting}".repeat(n)});
+            (json!({"url": ADDRESS, "body": body}), "${name}".to_owned())
+        }),
+        ("a URL", limits::URL, |n| (json!({"url": format!("{ADDRESS}{{greeting}}")}), x(n - ADDRESS.len()))),
+        ("a header", limits::HEADER_VALUE, |n| {
+            (json!({"headers": [{"name": "x-a", "value": "{greeting}"}]}), x(n))
+        }),
+    ];
+    let world = World::new();
+    for (what, most, make) in table {
+        let ask = async |n| {
+            let (content, greeting) = make(n);
+            request(&world, content, greeting).await
+        };
+        let at = ask(most).await;
+        assert_eq!(at.status, 201, "{what} at {most}: {}", at.body);
+        let above = ask(most + 1).await;
+        assert_eq!((above.code(400), above.fields()), ("invalid", vec!["content.values"]), "{what}");
+        let detail = above.body["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(&most.to_string()), "{what}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_pins_so_many_bytes() {
+    /// Parameters whose text a push gives, and how long the first of them are.
+    const TEXTS: usize = 6;
+    const LONG: usize = 15_000;
+    let world = World::new();
+    let stock = json!({"kind": "interface", "url": "https://shop.example.com/stock", "pointer": "/stock"});
+    let stock = world.call("POST", "/parameter-sources").json(&json!({"name": "Stock", "value": stock}));
+    let stock = stock.send().await.id();
+    let mut input = webhook("Wide");
+    let calls = (0..limits::CALLS).map(|n| json!({"name": format!("c{n}"), "type": "call", "source": stock}));
+    let texts = (0..TEXTS).map(|n| json!({"name": format!("t{n}"), "type": "text"}));
+    input["content"]["parameters"] = calls.chain(texts).collect();
+    input["content"]["url"] = json!("https://crm.example.com/coupons");
+    input["content"]["body"] = json!({"kind": "list"});
+    input["content"]["headers"] = headers(40, 4096);
+    let hook = world.call("POST", "/webhooks").json(&input).send().await.id();
+    let id = world.push_with_texts(&hook, &[]).await;
+    let upload = world.audience().await;
+    // One value for all calls, and a last text of so many bytes.
+    let start = async |value: usize, length: usize| {
+        world.answers(json!({"direct": "value", "value": x(value)}));
+        let mut texts = vec![LONG; TEXTS - 1];
+        texts.push(length);
+        world.replace_texts(&id, &hook, &texts).await;
+        world.start(&id, &uuid(), &[&upload]).send().await
+    };
+    let pinned = async |run: &str| {
+        bytes(&store::runs::pinned(&*world.ledger, run.parse().unwrap()).await.unwrap().unwrap())
+    };
+    let least = pinned(&start(1, 1).await.id()).await;
+    // What is missing, in equal parts, and a rest that the last text fills.
+    let value = 1 + (limits::PINNED - least) / limits::CALLS;
+    let filled = pinned(&start(value, 1).await.id()).await;
+    let rest = 1 + limits::PINNED - filled;
+    assert!(value <= limits::FETCHED && rest <= limits::TEXT, "{value} {rest}");
+    let at = start(value, rest).await;
+    assert_eq!(at.status, 202, "{}", at.body);
+    assert_eq!(pinned(&at.id()).await, limits::PINNED);
+    let above = start(value, rest + 1).await;
+    assert_eq!(above.code(409), "too_large");
+    assert!(above.body["detail"].as_str().unwrap().contains(&limits::PINNED.to_string()), "{}", above.body);
+}
+
+impl World {
+    /// A push whose texts have so many bytes each, `t0` first.
+    async fn push_with_texts(&self, webhook: &str, lengths: &[usize]) -> String {
+        self.call("POST", "/pushes").json(&texts(webhook, lengths)).send().await.id()
+    }
+
+    async fn replace_texts(&self, push: &str, webhook: &str, lengths: &[usize]) {
+        self.call("PUT", format!("/pushes/{push}")).json(&texts(webhook, lengths)).send().await.ok(200);
+    }
+}
+
+fn texts(webhook: &str, lengths: &[usize]) -> Value {
+    let mut input = push(webhook);
+    let values = lengths.iter().enumerate().map(|(n, length)| (format!("t{n}"), json!(x(*length))));
+    input["content"]["values"] = values.collect::<serde_json::Map<_, _>>().into();
+    input["content"]["variables"] = json!([]);
+    input
 }
 
 fn bytes(object: &impl Serialize) -> usize {

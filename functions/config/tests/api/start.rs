@@ -64,6 +64,49 @@ async fn a_run_pins_what_it_needs_and_wakes_a_worker_for_each_part() {
 }
 
 #[tokio::test]
+async fn a_run_keeps_the_webhook_and_the_push_that_it_started_with() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let push = world.push(&webhook).await;
+    let upload = world.audience().await;
+    let pinned = async |run: &str| {
+        let run: RunId = run.parse().unwrap();
+        runs::pinned(&*world.ledger, run).await.unwrap().unwrap()
+    };
+    let run = world.start(&push, "k", &[&upload]).send().await.id();
+    let first = pinned(&run).await;
+
+    let mut changed = crate::world::webhook("Vouchers");
+    changed["content"]["url"] = json!("https://crm.example.com/v2/{id}");
+    changed["limits"] = json!({"requests_per_second": 7});
+    world.call("PUT", format!("/webhooks/{webhook}")).json(&changed).send().await.ok(200);
+    let mut other = crate::world::push(&webhook);
+    other["content"]["values"]["coupon"] = json!("B20");
+    world.call("PUT", format!("/pushes/{push}")).json(&other).send().await.ok(200);
+    assert_eq!(pinned(&run).await, first);
+    for action in ["pause", "resume"] {
+        world.call("POST", format!("/runs/{run}/{action}")).send().await.ok(200);
+        assert_eq!(pinned(&run).await, first, "{action}");
+    }
+    assert_eq!(
+        (first.webhook_version, first.content.url.as_str(), first.push_content.values["coupon"].as_str()),
+        (1, "https://crm.example.com/coupons/{id}", "B10")
+    );
+    // A repeat is the run that there is, with what it has.
+    assert_eq!(world.start(&push, "k", &[&upload]).send().await.ok(200)["id"], run);
+    assert_eq!(pinned(&run).await, first);
+
+    let next = pinned(&world.start(&push, "next", &[&upload]).send().await.id()).await;
+    assert_eq!(
+        (next.webhook_version, next.content.url.as_str(), next.push_content.values["coupon"].as_str()),
+        (2, "https://crm.example.com/v2/{id}", "B20")
+    );
+    // Limits are those of now, for both.
+    let endpoint = endpoints::get(&*world.ledger, webhook.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(endpoint.settings.requests_per_second, Some(7));
+}
+
+#[tokio::test]
 async fn a_hundred_equal_starts_at_once_are_one_run() {
     let world = World::new();
     let push = world.push(&world.webhook().await).await;

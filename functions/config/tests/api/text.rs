@@ -37,6 +37,45 @@ async fn what_is_no_plain_json_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_no_unicode_is_refused_with_its_place() {
+    let world = World::new();
+    let post = |body: &[u8]| world.call("POST", "/uploads").bytes(body).send();
+    post(b"{\n \"kind\": \"audience\"}").await.ok(201);
+    let table: [&[u8]; 9] = [
+        b"{\n \"kind\": \"audience\xff\"}",
+        b"{\n \"kind\": \"audience\xc3\"}",
+        // A slash of two bytes, and half of a pair in three.
+        b"{\n \"kind\": \"\xc0\xaf\"}",
+        b"{\n \"kind\": \"\xed\xa0\x80\"}",
+        b"{\n \"kind\xff\": \"audience\"}",
+        b"{\n \"kind\": \"\\ud800\"}",
+        b"{\n \"kind\": \"\\ud800\\u0041\"}",
+        b"{\n \"kind\": \"\\udc00\"}",
+        b"{\n \"\\ud800\": \"audience\"}",
+    ];
+    for body in table {
+        let text = String::from_utf8_lossy(body);
+        let refused = post(body).await;
+        assert_eq!(refused.code(400), "invalid_json", "{text}");
+        let fault = &refused.body["errors"][0];
+        assert_eq!(fault["line"], 2, "{text}: {fault}");
+        assert!(fault["column"].as_u64().is_some_and(|column| column > 1), "{text}: {fault}");
+        assert!(fault["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{text}: {fault}");
+    }
+    for utf16 in [&b"\xff\xfe{\0}\0"[..], b"\xfe\xff\0{\0}"] {
+        assert_eq!(post(utf16).await.code(400), "invalid_json");
+    }
+
+    // Where any text may stand as well; two halves that belong together are a character.
+    let named = |name: &str| {
+        world.call("POST", "/webhooks").text(webhook("Coupons").to_string().replace("Coupons", name))
+    };
+    assert_eq!(named(r"\ud83c").send().await.code(400), "invalid_json");
+    assert_eq!(named(r"\udf9f\ud83c").send().await.code(400), "invalid_json");
+    assert_eq!(named(r"\ud83c\udf9f").send().await.ok(201)["name"], "\u{1f39f}");
+}
+
+#[tokio::test]
 async fn keys_that_stand_twice_in_a_map_are_refused_too() {
     let world = World::new();
     let webhook = world.webhook().await;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::Router;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use config::{Access, Ports, Settings, router};
 use fanhook_core::{id::RunId, time::Millis};
@@ -115,6 +116,8 @@ pub(crate) struct Call<'a> {
     token: Option<Token>,
     headers: BTreeMap<String, String>,
     body: Option<String>,
+    /// Whether the body stands in base64, as API Gateway writes what may be no text.
+    encoded: bool,
 }
 
 impl Call<'_> {
@@ -138,6 +141,11 @@ impl Call<'_> {
         self
     }
 
+    pub(crate) fn bytes(mut self, body: &[u8]) -> Self {
+        self.encoded = true;
+        self.text(BASE64_STANDARD.encode(body))
+    }
+
     pub(crate) fn json(self, body: &Value) -> Self {
         self.text(body.to_string())
     }
@@ -156,7 +164,7 @@ impl Call<'_> {
         }
         let event = json!({
             "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": self.headers,
-            "requestContext": context, "body": self.body, "isBase64Encoded": false
+            "requestContext": context, "body": self.body, "isBase64Encoded": self.encoded
         });
         let request = lambda_http::request::from_str(&event.to_string()).expect("an event");
         let response = self.world.router.clone().oneshot(request).await.expect("an answer");
@@ -249,6 +257,7 @@ impl World {
             token: Some(ADMIN),
             headers: BTreeMap::new(),
             body: None,
+            encoded: false,
         }
     }
 
