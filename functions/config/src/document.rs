@@ -3,7 +3,7 @@
 //! What a handler's extractors demand and refuse is the same everywhere, so it is said here once: who calls, in which workspace, and
 //! the problems that come of it. What one handler alone answers, it says itself.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
 use axum::{
     http::header,
@@ -16,6 +16,18 @@ use crate::{access::Member, problem::Details};
 
 /// The description as it was when this was built; a test holds it to the code.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+/// The components of the description, by their names.
+pub(crate) fn schemas() -> &'static Map<String, Value> {
+    static SCHEMAS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+        let mut document: Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
+        match document["components"]["schemas"].take() {
+            Value::Object(schemas) => schemas,
+            _ => Map::new(),
+        }
+    });
+    &SCHEMAS
+}
 
 /// What is said of the API as a whole.
 #[derive(OpenApi)]

@@ -7,25 +7,24 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Query, Request},
     http::{StatusCode, request::Parts},
 };
-use fanhook_core::{
-    fault::{Fault, nearest},
-    limits,
-};
+use fanhook_core::{fault::Fault, limits};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor},
 };
 
+use utoipa::ToSchema;
+
 use crate::{
     Ports,
-    objects::Objects,
     problem::{Problem, Result},
+    shape,
 };
 
 /// A JSON body.
 pub(crate) struct Input<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Ports>> for Input<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Arc<Ports>> for Input<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &Arc<Ports>) -> Result<Self> {
         parse(&body(request).await?).map(Self)
@@ -35,7 +34,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Ports>> for Input<T> {
 /// A JSON body that may be missing.
 pub(crate) struct Optional<T>(pub(crate) Option<T>);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Ports>> for Optional<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Arc<Ports>> for Optional<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &Arc<Ports>) -> Result<Self> {
         let body = body(request).await?;
@@ -55,8 +54,8 @@ async fn body(request: Request) -> Result<Vec<u8>> {
     Ok(bytes.into())
 }
 
-/// Reads JSON text. Faults tell the field, the place in the text, and the known name nearest to an unknown one.
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+/// Reads JSON text. Faults tell the field and the place in the text: those of its shape all at once, what is left behind them is one.
+fn parse<T: DeserializeOwned + ToSchema>(text: &[u8]) -> Result<T> {
     // First that it is JSON without doubt: which of two equal keys holds is a question that no two parsers answer alike. The depth is
     // limited by the parser.
     serde_json::from_slice::<Distinct>(text).map_err(|error| {
@@ -64,8 +63,17 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
             Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "the body is not JSON as it is read here");
         problem.errors(vec![fault("", &error)])
     })?;
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| {
+    let text = str::from_utf8(text).map_err(|error| {
+        let start = &text[..error.valid_up_to()];
+        let fault = Fault::new("", "this is not UTF-8").at(&String::from_utf8_lossy(start), start.len());
+        Problem::invalid(vec![fault])
+    })?;
+    let faults = shape::faults(&T::name(), text);
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
         Problem::invalid(vec![fault(&path, error.inner())])
@@ -77,17 +85,7 @@ fn fault(field: &str, error: &serde_json::Error) -> Fault {
     let text = error.to_string();
     let detail = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
     let place = |number: usize| u32::try_from(number).ok().filter(|&number| number > 0);
-    let fault = Fault { line: place(line), column: place(column), ..Fault::new(field, detail) };
-    // serde names the unknown word first and then all known ones, each between backquotes.
-    let mut words = detail.split('`').skip(1).step_by(2);
-    let near = match words.next() {
-        Some(wrong) if detail.starts_with("unknown ") => nearest(wrong, words),
-        _ => None,
-    };
-    match near {
-        Some(near) => fault.hint(format!("did you mean `{near}`?")),
-        None => fault,
-    }
+    Fault { line: place(line), column: place(column), ..Fault::new(field, detail) }
 }
 
 /// JSON of any shape in which no object has a key twice.
@@ -166,57 +164,40 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Ports>> for Params<T> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::grants::GrantInput;
 
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Shop {
-        #[expect(dead_code, reason = "only read")]
-        coupon: Coupon,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Coupon {
-        #[expect(dead_code, reason = "only read")]
-        code: String,
-    }
-
-    fn refused(text: &str) -> Fault {
-        let problem = parse::<Shop>(text.as_bytes()).map(|_| ()).expect_err("it is wrong");
-        let json = problem.json();
-        serde_json::from_value(json["errors"][0].clone()).expect("a fault")
-    }
-
-    #[test]
-    fn an_unknown_field_is_told_with_its_place_and_the_nearest_known_one() {
-        let fault = refused("{\n  \"coupon\": {\"cdoe\": \"x\"}\n}");
-        assert_eq!((fault.field.as_str(), fault.line), ("coupon.cdoe", Some(2)));
-        assert_eq!(fault.hint.as_deref(), Some("did you mean `code`?"));
-    }
-
-    #[test]
-    fn a_wrong_type_is_told_with_its_field() {
-        let fault = refused(r#"{"coupon":{"code":7}}"#);
-        assert_eq!((fault.field.as_str(), fault.line, fault.column), ("coupon.code", Some(1), Some(19)));
-        assert_eq!(fault.detail, "invalid type: integer `7`, expected a string");
+    fn refused(text: &[u8]) -> Value {
+        parse::<GrantInput>(text).map(|_| ()).expect_err("it is wrong").json()
     }
 
     #[test]
     fn what_parsers_disagree_about_is_refused() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let table = [
-            (r#"{"coupon":{"code":"a","code":"b"}}"#, "the key `code` stands twice in one object"),
-            (r#"{"coupon":{"code":"a"}} x"#, "trailing characters"),
+            (r#"{"to":{"role":"a","role":"b"}}"#, "the key `role` stands twice in one object"),
+            (r#"{"to":{"role":"a"}} x"#, "trailing characters"),
             (&deep, "recursion limit exceeded"),
             ("", "EOF while parsing a value"),
             (
-                "{\"coupon\":{\"code\":\"\u{0}\"}}",
+                "{\"to\":{\"role\":\"\u{0}\"}}",
                 "control character (\\u0000-\\u001F) found while parsing a string",
             ),
         ];
         for (text, detail) in table {
-            assert_eq!(refused(text).detail, detail);
+            let problem = refused(text.as_bytes());
+            assert_eq!(
+                (&problem["code"], &problem["errors"][0]["detail"]),
+                (&"invalid_json".into(), &detail.into())
+            );
         }
+    }
+
+    #[test]
+    fn what_has_the_shape_and_yet_cannot_be_read_is_told_with_its_place() {
+        let problem = refused(br#"{"to":{"role":"a"},"until":"2027-02-30T00:00:00Z"}"#);
+        assert_eq!((&problem["code"], &problem["errors"][0]["field"]), (&"invalid".into(), &"until".into()));
     }
 }

@@ -91,9 +91,9 @@ async fn an_unknown_field_is_told_with_its_place_and_what_was_meant() {
     let world = World::new();
     let refused = world.call("POST", "/uploads").text("{\n \"knid\": \"audience\"}").send().await;
     assert_eq!(refused.code(400), "invalid");
-    let fault = &refused.body["errors"][0];
-    assert_eq!((&fault["field"], &fault["line"]), (&json!("knid"), &json!(2)));
-    assert!(fault["column"].as_u64().is_some_and(|column| column > 1));
+    assert_eq!(refused.fields(), ["kind", "knid"]);
+    let fault = &refused.body["errors"][1];
+    assert_eq!((&fault["line"], &fault["column"]), (&json!(2), &json!(10)));
     assert_eq!(fault["hint"], "did you mean `kind`?");
 }
 

@@ -151,9 +151,9 @@ async fn a_request_says_who_calls_in_the_way_that_was_chosen() {
     ];
     for (authentication, name, value) in table {
         let world = World::new(Setup { chunks: vec![1], authentication, ..Setup::default() }).await;
-        world
-            .endpoint
-            .script(|seen, _| (Duration::from_millis(1), Reply::Body(400, format!("{KEY}? {:?}", seen.headers))));
+        world.endpoint.script(|seen, _| {
+            (Duration::from_millis(1), Reply::Body(400, format!("{KEY}? {:?}", seen.headers)))
+        });
         world.invoke().await;
         let seen = world.endpoint.seen()[0].clone();
         assert_eq!(seen.header(name), value.as_deref());
