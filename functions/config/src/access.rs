@@ -31,6 +31,16 @@ use crate::{
 /// Header by which a caller of several workspaces names one.
 const WORKSPACE: &str = "fanhook-workspace";
 
+/// The router's state: the ports, which nothing but this module gets out, and hands on with a caller alone.
+#[derive(Clone)]
+pub(crate) struct Sealed(Arc<Ports>);
+
+impl Sealed {
+    pub(crate) fn new(ports: Ports) -> Self {
+        Self(Arc::new(ports))
+    }
+}
+
 /// How a token's claims are read.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -124,30 +134,30 @@ impl Deref for OrganizationAdmin {
     }
 }
 
-impl FromRequestParts<Arc<Ports>> for Member {
+impl FromRequestParts<Sealed> for Member {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(head: &mut Parts, ports: &Sealed) -> Result<Self> {
         caller(head, ports, Role::Member).map(Self)
     }
 }
 
-impl FromRequestParts<Arc<Ports>> for Marketer {
+impl FromRequestParts<Sealed> for Marketer {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(head: &mut Parts, ports: &Sealed) -> Result<Self> {
         caller(head, ports, Role::Marketer).map(Self)
     }
 }
 
-impl FromRequestParts<Arc<Ports>> for Admin {
+impl FromRequestParts<Sealed> for Admin {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(head: &mut Parts, ports: &Sealed) -> Result<Self> {
         caller(head, ports, Role::Admin).map(Self)
     }
 }
 
-impl FromRequestParts<Arc<Ports>> for OrganizationAdmin {
+impl FromRequestParts<Sealed> for OrganizationAdmin {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(head: &mut Parts, ports: &Sealed) -> Result<Self> {
         caller(head, ports, Role::OrganizationAdmin).map(Self)
     }
 }
@@ -155,9 +165,9 @@ impl FromRequestParts<Arc<Ports>> for OrganizationAdmin {
 /// Whoever has a verified token, whatever it allows.
 pub(crate) struct Anybody;
 
-impl FromRequestParts<Arc<Ports>> for Anybody {
+impl FromRequestParts<Sealed> for Anybody {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, _: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(head: &mut Parts, _: &Sealed) -> Result<Self> {
         token(head).map(|_| Self)
     }
 }
@@ -174,7 +184,7 @@ fn unknown() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a verified token is needed")
 }
 
-fn caller(head: &Parts, ports: &Arc<Ports>, needed: Role) -> Result<Caller> {
+fn caller(head: &Parts, Sealed(ports): &Sealed, needed: Role) -> Result<Caller> {
     let access = &ports.settings.access;
     let (context, claims) = token(head)?;
     let claim = |name: &str| claims.get(name).map_or("", String::as_str);
@@ -248,9 +258,9 @@ impl<T: Through> Granted<T> {
     }
 }
 
-impl<T: Through> FromRequestParts<Arc<Ports>> for Granted<T> {
+impl<T: Through> FromRequestParts<Sealed> for Granted<T> {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(head: &mut Parts, ports: &Sealed) -> Result<Self> {
         let caller = Marketer::from_request_parts(head, ports).await?;
         let Id(id) = Id::<T::Id>::from_request_parts(head, ports).await?;
         let found = Self::again(&caller, id).await?;
@@ -346,10 +356,10 @@ impl Caller {
 /// An identifier in the path. One that can't be one is unknown like any other.
 pub(crate) struct Id<T>(pub(crate) T);
 
-impl<T: FromStr + Send> FromRequestParts<Arc<Ports>> for Id<T> {
+impl<T: FromStr + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;
-    async fn from_request_parts(head: &mut Parts, ports: &Arc<Ports>) -> Result<Self> {
-        let text = Path::<String>::from_request_parts(head, ports).await.map_err(|_| Problem::not_found())?;
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self> {
+        let text = Path::<String>::from_request_parts(head, state).await.map_err(|_| Problem::not_found())?;
         text.0.parse().map(Self).map_err(|_| Problem::not_found())
     }
 }

@@ -13,9 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     access::{Admin, Caller},
-    input::Params,
     output::{Page, PageQuery, Time},
     problem::{Problem, Result},
+    query::Params,
 };
 
 /// What is done to an object.
@@ -29,6 +29,7 @@ pub(crate) enum Action {
     Resumed,
     Cancelled,
     Consented,
+    Tested,
 }
 
 impl Action {
@@ -42,6 +43,7 @@ impl Action {
             Self::Resumed => "resumed",
             Self::Cancelled => "cancelled",
             Self::Consented => "consented",
+            Self::Tested => "tested",
         }
     }
 }
@@ -79,11 +81,15 @@ impl Caller {
         &self,
         action: Action,
         of: Of<'_>,
+        before: Option<&T>,
         after: Option<&T>,
     ) -> Result<()> {
-        let entry = self.entry(action, of, None, after);
-        audit::record(&*self.config, &self.workspace, &entry).await?;
-        Ok(())
+        self.record_entry(&self.entry(action, of, before, after)).await
+    }
+
+    /// Writes an entry; once more, it stands in place of itself.
+    pub(crate) async fn record_entry(&self, entry: &Entry) -> Result<()> {
+        Ok(audit::record(&*self.config, &self.workspace, entry).await?)
     }
 }
 
@@ -124,9 +130,11 @@ fn keep_differences(before: &mut Value, after: &mut Value) {
 pub(crate) struct AuditQuery {
     /// Changes by this person, by the subject (`sub`) of their tokens.
     person: Option<String>,
-    /// With `id`: changes of this object. `webhook`, `push`, `run`, `id_type`, `sources`, `grant`, `profile`, …
+    /// With `id`: changes of this object. `webhook`, `push`, `parameter_source`, `grant`, `run`, `upload`, `id_type`, `sources`,
+    /// `profiles`, `profile`, `organization_key`.
     kind: Option<String>,
-    /// Its identifier: of an ID type its code, of a grant its webhook, of a profile the SHA-256 of its QAID in hex.
+    /// Its identifier: of an ID type its code, of a grant its webhook, of a profile the SHA-256 of its QAID in hex, of `sources` and
+    /// `profiles` the same word, of the organization key `organization`.
     id: Option<String>,
     /// Most items of the page; 50 where it is left out.
     #[param(minimum = 1, maximum = 100)]
@@ -150,7 +158,7 @@ pub(crate) struct EntryView {
     at: Time,
     /// Who, by the subject of the token.
     person: String,
-    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`, `consented`.
+    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`, `consented`, `tested`.
     action: String,
     /// Kind of the object.
     kind: String,
@@ -173,7 +181,7 @@ impl From<Entry> for EntryView {
 
 /// Lists changes, newest first: of one object, or by one person.
 ///
-/// An entry of a run or a profile is written before the change itself, and may be of one that did not come about.
+/// An entry of a run, an upload, profiles or the organization key is written before the change itself, and may be of one that did not come about.
 #[utoipa::path(get, path = "/audit", tag = "Audit", operation_id = "list_changes", params(AuditQuery), responses(
     (status = 200, description = "A page of them.", body = Page<EntryView>),
 ))]

@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    access::{Admin, Id, Member, is_name},
+    access::{Admin, Caller, Id, Member, is_name},
     audit::Action,
-    input::{Input, Params},
+    input::Input,
     output::{Page, PageQuery, Time},
+    precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
+    query::Params,
     webhooks,
 };
 
@@ -47,6 +49,7 @@ pub(crate) struct GrantInput {
 #[schema(as = Grant)]
 #[schema(example = json!({
     "id": "grt_0190a5b2c3d4e5f60718293a4b5c6d7e", "to": {"role": "loyalty-team"}, "until": "2027-12-31T23:59:59.000Z", "ended": false,
+    "etag": "\"1f0a9c3e5b7d2468\"",
 }))]
 pub(crate) struct GrantView {
     /// Its identifier: the same for a grantee whenever it is given.
@@ -58,12 +61,14 @@ pub(crate) struct GrantView {
     until: Option<Time>,
     /// Whether it has ended.
     ended: bool,
+    /// For `If-Match`.
+    etag: Tag,
 }
 
 impl GrantView {
     fn new(grant: Grant, now: Millis) -> Self {
-        let ended = grant.until.is_some_and(|until| until <= now);
-        Self { id: grant.to.grant_id(), to: grant.to, until: grant.until.map(Time), ended }
+        let (ended, etag) = (grant.until.is_some_and(|until| until <= now), Tag::of(&grant));
+        Self { id: grant.to.grant_id(), to: grant.to, until: grant.until.map(Time), ended, etag }
     }
 }
 
@@ -108,14 +113,15 @@ pub(crate) async fn list(
 
 /// Grants the use of a webhook to a person or a role, in place of the grant that they had.
 #[utoipa::path(post, path = "/webhooks/{id}/grants", tag = "Grants", operation_id = "give_grant",
-    params(("id" = WebhookId, Path)), request_body = GrantInput, responses(
-    (status = 200, description = "The grant that they had was replaced.", body = GrantView),
-    (status = 201, description = "The grant was given.", body = GrantView),
+    params(("id" = WebhookId, Path), IfMatch), request_body = GrantInput, responses(
+    (status = 200, description = "The grant that they had was replaced.", body = GrantView, headers(("etag" = String, description = "For `If-Match`."))),
+    (status = 201, description = "The grant was given.", body = GrantView, headers(("etag" = String, description = "For `If-Match`."))),
     (status = 409, description = "`changed_meanwhile`."),
 ))]
 pub(crate) async fn give(
     admin: Admin,
     Id(id): Id<WebhookId>,
+    if_match: IfMatch,
     Input(input): Input<GrantInput>,
 ) -> Result<impl IntoResponse> {
     webhooks::find(&admin, id).await?;
@@ -123,6 +129,7 @@ pub(crate) async fn give(
     let (table, workspace) = (&*admin.config, &admin.workspace);
     for _ in 0..ATTEMPTS {
         let had = grants::get(table, workspace, id, grant.to.grant_id()).await?;
+        if_match.check(had.as_ref().map(Tag::of).as_ref())?;
         let (status, action) = match had {
             Some(_) => (StatusCode::OK, Action::Replaced),
             None => (StatusCode::CREATED, Action::Made),
@@ -131,7 +138,7 @@ pub(crate) async fn give(
         let view = GrantView::new(grant.clone(), admin.now);
         let entry = admin.entry(action, ("grant", &id.to_string()), before.as_ref(), Some(&view));
         if grants::put(table, workspace, id, had.as_ref(), &grant, &entry).await? {
-            return Ok((status, Json(view)));
+            return Ok((status, Tagged(Tag::of(&grant), view)));
         }
         // Somebody was faster, or the webhook has gone.
         webhooks::find(&admin, id).await?;
@@ -141,24 +148,45 @@ pub(crate) async fn give(
 
 /// Takes a grant back.
 #[utoipa::path(delete, path = "/webhooks/{id}/grants/{grant}", tag = "Grants", operation_id = "take_grant",
-    params(("id" = WebhookId, Path), ("grant" = GrantId, Path)), responses(
+    params(("id" = WebhookId, Path), ("grant" = GrantId, Path), IfMatch), responses(
     (status = 204, description = "It is taken back."),
     (status = 409, description = "`changed_meanwhile`."),
 ))]
 pub(crate) async fn take(
     admin: Admin,
     path: std::result::Result<Path<(WebhookId, GrantId)>, PathRejection>,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
     // What can't be an identifier is unknown like any other.
     let Path((webhook, grant)) = path.map_err(|_| Problem::not_found())?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
     for _ in 0..ATTEMPTS {
         let had = grants::get(table, workspace, webhook, grant).await?.ok_or_else(Problem::not_found)?;
-        let view = GrantView::new(had.clone(), admin.now);
-        let entry = admin.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
-        if grants::delete(table, workspace, webhook, &had, &entry).await? {
+        if_match.check(Some(&Tag::of(&had)))?;
+        if delete(&admin, webhook, had).await? {
             return Ok(StatusCode::NO_CONTENT);
         }
     }
     Err(Problem::busy())
+}
+
+async fn delete(caller: &Caller, webhook: WebhookId, had: Grant) -> Result<bool> {
+    let view = GrantView::new(had.clone(), caller.now);
+    let entry = caller.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
+    Ok(grants::delete(&*caller.config, &caller.workspace, webhook, &had, &entry).await?)
+}
+
+/// Takes all grants on a webhook back that is gone.
+pub(crate) async fn delete_all(caller: &Caller, webhook: WebhookId) -> Result<()> {
+    loop {
+        let (all, more) =
+            grants::list(&*caller.config, &caller.workspace, webhook, None, limits::PAGE).await?;
+        for grant in all {
+            // One that is not as it was read is taken back by somebody else at this moment: none is given any more.
+            delete(caller, webhook, grant).await?;
+        }
+        if more.is_none() {
+            return Ok(());
+        }
+    }
 }

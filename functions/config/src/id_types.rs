@@ -97,9 +97,8 @@ pub(crate) async fn replace(
     if_match: IfMatch,
     Input(input): Input<IdTypeInput>,
 ) -> Result<impl IntoResponse> {
-    if input.code.as_ref().is_some_and(|named| *named != code) {
-        return Err(Problem::invalid(vec![Fault::new("code", "differs from the code in the address")]));
-    }
+    let other = input.code.as_ref().filter(|named| **named != code);
+    let other = other.map(|_| Fault::new("code", "differs from the code in the address"));
     let id_type = input.into_type(code);
     for _ in 0..ATTEMPTS {
         let old = id_types::get(&*admin.config, &admin.workspace).await?;
@@ -108,11 +107,10 @@ pub(crate) async fn replace(
         let status = if types.len() == old.types.len() { StatusCode::CREATED } else { StatusCode::OK };
         // The last one: a rule between two types is then told of this one.
         types.push(id_type.clone());
-        let faults = identity::check(&types);
+        let of_list = identity::check(&types).into_iter().map(|fault| own(fault, types.len() - 1));
+        let faults: Vec<Fault> = other.clone().into_iter().chain(of_list).collect();
         if !faults.is_empty() {
-            return Err(Problem::invalid(
-                faults.into_iter().map(|fault| own(fault, types.len() - 1)).collect(),
-            ));
+            return Err(Problem::invalid(faults));
         }
         if_match.check(tag(&old.types, &id_type.code).as_ref())?;
         let before = old.types.iter().find(|other| other.code == id_type.code);

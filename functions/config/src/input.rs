@@ -1,11 +1,11 @@
-//! What comes in: JSON bodies and query strings, read strictly.
+//! What comes in: JSON bodies, read strictly.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, fmt};
 
 use axum::{
     body::to_bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request},
-    http::{StatusCode, request::Parts},
+    extract::{FromRequest, Request},
+    http::StatusCode,
 };
 use fanhook_core::{fault::Fault, limits};
 use serde::{
@@ -16,7 +16,6 @@ use serde::{
 use utoipa::ToSchema;
 
 use crate::{
-    Ports,
     problem::{Problem, Result},
     shape,
 };
@@ -24,9 +23,9 @@ use crate::{
 /// A JSON body.
 pub(crate) struct Input<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + ToSchema> FromRequest<Arc<Ports>> for Input<T> {
+impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = Problem;
-    async fn from_request(request: Request, _: &Arc<Ports>) -> Result<Self> {
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
         parse(&body(request).await?).map(Self)
     }
 }
@@ -34,9 +33,9 @@ impl<T: DeserializeOwned + ToSchema> FromRequest<Arc<Ports>> for Input<T> {
 /// A JSON body that may be missing.
 pub(crate) struct Optional<T>(pub(crate) Option<T>);
 
-impl<T: DeserializeOwned + ToSchema> FromRequest<Arc<Ports>> for Optional<T> {
+impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Optional<T> {
     type Rejection = Problem;
-    async fn from_request(request: Request, _: &Arc<Ports>) -> Result<Self> {
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
         let body = body(request).await?;
         if body.trim_ascii().is_empty() {
             Ok(Self(None))
@@ -144,21 +143,6 @@ impl<'de> Visitor<'de> for DistinctVisitor {
             map.next_value::<Distinct>()?;
         }
         Ok(Distinct)
-    }
-}
-
-/// A query string.
-pub(crate) struct Params<T>(pub(crate) T);
-
-impl<T: DeserializeOwned> FromRequestParts<Arc<Ports>> for Params<T> {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Ports>) -> Result<Self> {
-        let query = Query::try_from_uri(&parts.uri);
-        query.map(|Query(params)| Self(params)).map_err(|error| {
-            let source =
-                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Problem::invalid(vec![Fault::new("", format!("the query string: {source}"))])
-        })
     }
 }
 

@@ -18,6 +18,7 @@ mod precondition;
 mod problem;
 mod profiles;
 mod pushes;
+mod query;
 mod runs;
 mod settings;
 mod shape;
@@ -34,6 +35,8 @@ use fanhook_store::ports::{Direct, Objects, Queue, Secrets, Table};
 use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+use access::Sealed;
 
 pub use access::Access;
 pub use settings::{Environment, Settings};
@@ -64,13 +67,13 @@ pub struct Ports {
 
 /// The API over its ports.
 pub fn router(ports: Ports) -> Router {
-    let ports = Arc::new(ports);
+    let clock = ports.clock.clone();
     let (router, _) = routes().split_for_parts();
     router
         .fallback(access::no_such_route)
         .method_not_allowed_fallback(access::no_such_method)
-        .layer(middleware::from_fn_with_state(ports.clone(), observe::observe))
-        .with_state(ports)
+        .layer(middleware::from_fn_with_state(clock, observe::observe))
+        .with_state(Sealed::new(ports))
 }
 
 /// The description of the API, OpenAPI 3.1; `docs/openapi.json` holds it.
@@ -80,7 +83,7 @@ pub fn document() -> Value {
 }
 
 /// Every route, none without its description.
-fn routes() -> OpenApiRouter<Arc<Ports>> {
+fn routes() -> OpenApiRouter<Sealed> {
     OpenApiRouter::with_openapi(document::Common::openapi())
         .routes(routes!(id_types::list))
         .routes(routes!(id_types::read, id_types::replace, id_types::delete))

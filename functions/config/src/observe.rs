@@ -7,17 +7,18 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use fanhook_lambda::clock::Clock;
 use futures_util::FutureExt;
 
-use crate::{Ports, problem::Problem};
+use crate::problem::Problem;
 
 /// Around every request. The line names the route as it is written, never an identifier of a caller or a user.
-pub(crate) async fn observe(State(ports): State<Arc<Ports>>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let (method, start) = (request.method().clone(), ports.clock.now());
+    let (method, start) = (request.method().clone(), clock.now());
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answer.unwrap_or_else(|_| Problem::internal().into_response());
-    let elapsed_ms = ports.clock.now().since(start).as_millis();
+    let elapsed_ms = clock.now().since(start).as_millis();
     tracing::info!(%method, route, status = response.status().as_u16(), elapsed_ms, "request");
     response
 }

@@ -1,7 +1,7 @@
 //! `/organization-key`: what IDs are encrypted by in the send form `aes`; one of the whole organization, write-only.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use fanhook_core::{fault::Fault, identity};
+use fanhook_core::{fault::Fault, id::EntryId, identity};
 use fanhook_store::{
     organization_key::{self, OrganizationKey},
     ports::{SecretContext, Table},
@@ -93,13 +93,16 @@ pub(crate) async fn replace(
     let mut old = organization_key::get(&*admin.ledger).await?;
     if_match.check(tag(old.as_ref()).as_ref())?;
     let ciphertext = admin.secrets.encrypt(&SecretContext::organization_key(), &key).await?;
-    for attempt in 0..ATTEMPTS {
+    let mut recorded: Option<EntryId> = None;
+    for _ in 0..ATTEMPTS {
         let version = old.as_ref().map_or(0, |old| old.version) + 1;
         let new = OrganizationKey { version, ciphertext: ciphertext.clone(), updated: admin.now };
-        if attempt == 0 {
-            let action = if old.is_none() { Action::Made } else { Action::Replaced };
-            admin.record(action, OF, Some(&OrganizationKeyView::new(&new, None))).await?;
-        }
+        let action = if old.is_none() { Action::Made } else { Action::Replaced };
+        let view = |key: &OrganizationKey| OrganizationKeyView::new(key, None);
+        let mut entry = admin.entry(action, OF, old.as_ref().map(view).as_ref(), Some(&view(&new)));
+        // Of what was tried again the log tells the last try.
+        entry.id = *recorded.get_or_insert(entry.id);
+        admin.record_entry(&entry).await?;
         if organization_key::replace(&*admin.ledger, old.as_ref(), &new).await? {
             return Ok(OrganizationKeyView::tagged(&new, told));
         }

@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use fanhook_core::{fault::Fault, limits, time::Millis};
 use serde::{Deserialize, Serialize, Serializer};
@@ -72,17 +71,29 @@ impl PageQuery {
 
     /// Where the page begins, none for the first one; and how many items it has.
     pub(crate) fn read<T: FromStr>(&self) -> Result<(Option<T>, usize)> {
-        Ok((from_cursor(self.cursor.as_deref())?, limit(self.limit, PAGE, limits::PAGE)?))
+        page(self.cursor.as_deref(), self.limit, (PAGE, limits::PAGE), Vec::new())
     }
 }
 
-/// The number of items that a caller wants.
-pub(crate) fn limit(wanted: Option<usize>, default: usize, max: usize) -> Result<usize> {
-    match wanted {
-        None => Ok(default),
-        Some(wanted) if (1..=max).contains(&wanted) => Ok(wanted),
-        Some(_) => Err(Problem::invalid(vec![Fault::new("limit", format!("must be 1 to {max}"))])),
+/// Where a page begins, none for the first one; and how many items it has, `default` of them or as many as are wanted, `max` at most.
+///
+/// # Errors
+/// All faults, those that were found before with them.
+pub(crate) fn page<T: FromStr>(
+    cursor: Option<&str>,
+    wanted: Option<usize>,
+    (default, max): (usize, usize),
+    mut faults: Vec<Fault>,
+) -> Result<(Option<T>, usize)> {
+    let place = cursor.map(from_cursor);
+    if let Some(None) = place {
+        faults.push(Fault::new("cursor", "is not one that this list gave"));
     }
+    let limit = wanted.unwrap_or(default);
+    if !(1..=max).contains(&limit) {
+        faults.push(Fault::new("limit", format!("must be 1 to {max}")));
+    }
+    if faults.is_empty() { Ok((place.flatten(), limit)) } else { Err(Problem::invalid(faults)) }
 }
 
 /// An opaque text that stands for a place in a list.
@@ -90,17 +101,8 @@ pub(crate) fn cursor(place: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(place)
 }
 
-/// The place that a cursor stands for.
-pub(crate) fn from_cursor<T: FromStr>(cursor: Option<&str>) -> Result<Option<T>> {
-    let read = |cursor: &str| {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        String::from_utf8(bytes).ok()?.parse().ok()
-    };
-    cursor.map_or(Ok(None), |cursor| {
-        let wrong = || {
-            let fault = Fault::new("cursor", "is not one that this list gave");
-            Problem::new(StatusCode::BAD_REQUEST, "invalid", "the input has a fault").errors(vec![fault])
-        };
-        read(cursor).map(Some).ok_or_else(wrong)
-    })
+/// The place that a cursor stands for; none where no list gave it.
+fn from_cursor<T: FromStr>(cursor: &str) -> Option<T> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    String::from_utf8(bytes).ok()?.parse().ok()
 }

@@ -1,7 +1,5 @@
 //! Lost updates: an object goes out with its entity tag, and a change may say which one it was made of (RFC 9110, `If-Match`).
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::FromRequestParts,
@@ -10,15 +8,12 @@ use axum::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
-use crate::{
-    Ports,
-    problem::{Problem, Result},
-};
+use crate::problem::{Problem, Result};
 
 /// An entity tag, always a strong one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Tag(String);
 
 impl Tag {
@@ -95,9 +90,9 @@ impl IfMatch {
     }
 }
 
-impl FromRequestParts<Arc<Ports>> for IfMatch {
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Ports>) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         Self::read(&parts.headers).ok_or_else(|| {
             let detail = "`If-Match` holds entity tags between double quotes, as in `\"3\"`, or `*`";
             Problem::new(StatusCode::BAD_REQUEST, "invalid_if_match", detail)

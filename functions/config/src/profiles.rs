@@ -17,16 +17,17 @@ use fanhook_store::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     access::{Admin, Member},
     audit::Action,
-    input::{Input, Params},
+    input::Input,
     output::Time,
     problem::{Problem, Result},
+    query::Params,
 };
 
 /// Users that are written at a time.
@@ -68,6 +69,9 @@ enum ItemResult {
 impl ItemResult {
     fn refused(index: usize, reason: &Reason) -> Self {
         let mut error = Fault::new(format!("items[{index}]"), reason.to_string());
+        if let Reason::Json { column, .. } = reason {
+            (error.line, error.column) = (Some(1), u32::try_from(*column).ok());
+        }
         if *reason == Reason::ProfileTooLarge {
             error = error.hint("let a source say less of the user, or erase the user");
         }
@@ -97,6 +101,15 @@ pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<
             Ok(said) => users.entry(said.qaid.clone()).or_default().push((index, said)),
             Err(reason) => results[index] = ItemResult::refused(index, &reason),
         }
+    }
+    let mut sources: BTreeMap<&SourceName, usize> = BTreeMap::new();
+    for (_, said) in users.values().flatten() {
+        *sources.entry(&said.source).or_default() += 1;
+    }
+    if !sources.is_empty() {
+        // The log outlives the profiles, so it does not name the users.
+        let after = json!({"items_by_source": sources});
+        member.record(Action::Replaced, ("profiles", "profiles"), None, Some(&after)).await?;
     }
     let (table, workspace) = (&*member.profiles, &member.workspace);
     let put = async |items: Vec<(usize, Said)>| {
@@ -219,7 +232,7 @@ pub(crate) async fn look_up(admin: Admin, Params(User { qaid }): Params<User>) -
 pub(crate) async fn erase(admin: Admin, Params(User { qaid }): Params<User>) -> Result<StatusCode> {
     // The log outlives the profile, so it does not name the user; who has the QAID finds the entry.
     let digest = hex::encode(Sha256::digest(qaid.as_str()));
-    admin.record(Action::Deleted, ("profile", &digest), None::<&()>).await?;
+    admin.record(Action::Deleted, ("profile", &digest), None, None::<&()>).await?;
     profiles::erase(&*admin.profiles, &admin.workspace, &qaid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

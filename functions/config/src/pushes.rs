@@ -19,11 +19,12 @@ use crate::{
     access::{Caller, Granted, Id, Marketer, Member, Through},
     audit::Action,
     id_types::check_enabled,
-    input::{Input, Params},
+    input::Input,
     organization_key,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
+    query::Params,
 };
 
 /// Attempts at a change that others are faster at.
@@ -93,14 +94,19 @@ impl PushInput {
     /// The webhook, that the caller may use it, and that the push fits it.
     async fn check(&self, caller: &Marketer) -> Result<Webhook> {
         let webhook = caller.webhook(self.webhook).await?;
-        let unknown = || Problem::not_found().errors(vec![Fault::new("webhook", "there is no such webhook")]);
-        let webhook = webhook.ok_or_else(unknown)?;
         let push = self.push(caller, PushId::new(caller.random.uuid7(caller.now)), 1);
-        let mut faults = faults(caller, &push, &webhook).await?;
+        let mut faults = faults(caller, &push, webhook.as_ref()).await?;
         if serde_json::to_vec(&push).map_or(usize::MAX, |json| json.len()) > limits::PUSH {
             faults.push(Fault::new("", format!("a push has at most {} bytes in all", limits::PUSH)));
         }
-        if faults.is_empty() { Ok(webhook) } else { Err(Problem::invalid(faults)) }
+        match webhook {
+            Some(webhook) if faults.is_empty() => Ok(webhook),
+            Some(_) => Err(Problem::invalid(faults)),
+            None => {
+                faults.insert(0, Fault::new("webhook", "there is no such webhook"));
+                Err(Problem::not_found().errors(faults))
+            }
+        }
     }
 }
 
@@ -110,8 +116,8 @@ impl PushView {
     }
 }
 
-/// All faults of a push through a webhook as they are now.
-pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: &Webhook) -> Result<Vec<Fault>> {
+/// All faults of a push through a webhook as they are now; without one, those that it has through any.
+pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: Option<&Webhook>) -> Result<Vec<Fault>> {
     let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
     let mut faults = push.check(webhook);
     // One fault a type: what the webhook does not take is told already.

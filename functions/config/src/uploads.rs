@@ -9,10 +9,12 @@ use fanhook_store::{
     uploads::{self, Counts, Kind, Upload, UploadState},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
     access::{Caller, Id, Member},
+    audit::Action,
     input::Input,
     output::Time,
     problem::{Problem, Result},
@@ -102,6 +104,9 @@ pub(crate) async fn create(member: Member, Input(input): Input<UploadInput>) -> 
     let (now, expires) = (member.now, member.settings.expires(member.now));
     let id = UploadId::new(member.random.uuid7(now));
     let upload = Upload::new(id, member.workspace.clone(), input.kind, now, expires);
+    member
+        .record(Action::Made, ("upload", &id.to_string()), None, Some(&json!({"kind": input.kind})))
+        .await?;
     uploads::create(&*member.ledger, &upload).await?;
     let presigned = member.objects.presign_put(&upload.key(), LIFETIME).await?;
     let address = Address {

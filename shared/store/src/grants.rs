@@ -135,16 +135,3 @@ pub async fn holds(
     }
     Ok(false)
 }
-
-/// Takes all grants on a webhook back: it is gone.
-pub async fn delete_all(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId) -> StoreResult<()> {
-    loop {
-        let (grants, more) = list(config, workspace, webhook, None, BATCH).await?;
-        let deletes =
-            grants.iter().map(|grant| Write::Delete(keys::grant(workspace, webhook, grant.to.grant_id())));
-        config.write_many(deletes.collect()).await?;
-        if more.is_none() {
-            return Ok(());
-        }
-    }
-}

@@ -125,16 +125,16 @@ pub async fn begin_test(
     Ok(matches!(config.write(write, Some(condition)).await?, Conditional::Done(_)))
 }
 
-/// Notes a test send that passed; of a webhook that is gone nothing is noted.
+/// Notes a test send that passed, with the entry of the audit log; false where the webhook is gone.
 pub async fn passed(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     tested: &Tested,
-) -> StoreResult<()> {
+    audit: &Entry,
+) -> StoreResult<bool> {
     let update = Update::default().set("tested", json(WHAT, tested)?);
-    let write = Write::Update(keys::webhook(workspace, webhook), update);
-    config.write(write, Some(Condition::Present)).await.map(|_| ())
+    proved(config, workspace, webhook, update, audit).await
 }
 
 /// Notes a handshake that the endpoint agreed to, with the entry of the audit log; false where the webhook is gone.
@@ -146,7 +146,7 @@ pub async fn shaken(
     audit: &Entry,
 ) -> StoreResult<bool> {
     let update = Update::default().set("handshake", json(WHAT, handshake)?);
-    consented(config, workspace, webhook, update, audit).await
+    proved(config, workspace, webhook, update, audit).await
 }
 
 /// Notes an administrator's statement, with the entry of the audit log; false where the webhook is gone.
@@ -158,10 +158,10 @@ pub async fn stated(
     audit: &Entry,
 ) -> StoreResult<bool> {
     let update = Update::default().set("statement", json(WHAT, statement)?);
-    consented(config, workspace, webhook, update, audit).await
+    proved(config, workspace, webhook, update, audit).await
 }
 
-async fn consented(
+async fn proved(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,

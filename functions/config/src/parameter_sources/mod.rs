@@ -25,10 +25,11 @@ use self::{secret::InterfaceInput, view::ParameterSourceView};
 use crate::{
     access::{Admin, Caller, Id, Member},
     audit::Action,
-    input::{Input, Params},
+    input::Input,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
+    query::Params,
 };
 
 /// Attempts at a change that others are faster at.

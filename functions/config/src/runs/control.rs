@@ -12,6 +12,8 @@ use fanhook_store::{
     runs::{self, Run, Transition, Transitioned},
 };
 
+use serde_json::{Value, json};
+
 use super::{view, view::RunView};
 use crate::{
     access::{Caller, Granted},
@@ -33,7 +35,7 @@ pub(crate) async fn pause(Granted(marketer, mut run): Granted<Run>) -> Result<Js
             return Err(wrong_state(&run, "paused"));
         }
         if attempt == 0 {
-            marketer.record(Action::Paused, ("run", &run.id.to_string()), None::<&()>).await?;
+            record(&marketer, &run, Action::Paused, &json!({"state": RunState::Paused})).await?;
         }
         match change(&marketer, &run, Transition::to(RunState::Paused)).await? {
             Changed::Done(run) => return view(&marketer, run).await.map(Json),
@@ -50,18 +52,22 @@ pub(crate) async fn pause(Granted(marketer, mut run): Granted<Run>) -> Result<Js
 ))]
 pub(crate) async fn cancel(Granted(marketer, mut run): Granted<Run>) -> Result<Json<RunView>> {
     for attempt in 0..ATTEMPTS {
+        if matches!(
+            run.state,
+            RunState::Closing | RunState::Finished | RunState::Cancelled | RunState::Expired
+        ) {
+            return Err(wrong_state(&run, "cancelled"));
+        }
+        if attempt == 0 {
+            let after = json!({"state": RunState::Closing, "closing": Closing::Cancelled});
+            record(&marketer, &run, Action::Cancelled, &after).await?;
+        }
         let opened = match run.state {
-            RunState::Starting | RunState::Running | RunState::Paused => Vec::new(),
             // Its parts are opened again for their workers to stop them, as those of any closing run.
             RunState::Failed => reopen(&marketer, &run, None).await?,
-            RunState::Closing | RunState::Finished | RunState::Cancelled | RunState::Expired => {
-                return Err(wrong_state(&run, "cancelled"));
-            }
+            _ => Vec::new(),
         };
         let to = Transition { closing: Some(Closing::Cancelled), ..Transition::to(RunState::Closing) };
-        if attempt == 0 {
-            marketer.record(Action::Cancelled, ("run", &run.id.to_string()), None::<&()>).await?;
-        }
         match change(&marketer, &run, to).await? {
             Changed::Done(run) => {
                 wake(&marketer, &run, &opened).await?;
@@ -71,6 +77,12 @@ pub(crate) async fn cancel(Granted(marketer, mut run): Granted<Run>) -> Result<J
         }
     }
     Err(Problem::busy())
+}
+
+/// Writes the entry of a change of a run's state: before anything is changed.
+pub(super) async fn record(caller: &Caller, run: &Run, action: Action, after: &Value) -> Result<()> {
+    let before = json!({"state": run.state});
+    caller.record(action, ("run", &run.id.to_string()), Some(&before), Some(after)).await
 }
 
 /// What an attempt at a change gives.

@@ -21,9 +21,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     access::Granted,
-    input::Params,
-    output::{Page, Time, from_cursor, limit},
-    problem::{Problem, Result},
+    output::{Page, Time, page},
+    problem::Result,
+    query::Params,
 };
 
 /// Failures of a page, unless the caller asks for another number.
@@ -134,8 +134,10 @@ pub(crate) async fn list(
     Granted(caller, run): Granted<Run>,
     Params(query): Params<FailureQuery>,
 ) -> Result<Json<Page<Failure>>> {
-    let (wanted, kept) = (limit(query.limit, PAGE, limits::FAILURES_PAGE)?, query.filter()?);
-    let place: Place = from_cursor(query.cursor.as_deref())?.unwrap_or_default();
+    let (kept, faults) = query.filter();
+    let sizes = (PAGE, limits::FAILURES_PAGE);
+    let (place, wanted) = page::<Place>(query.cursor.as_deref(), query.limit, sizes, faults)?;
+    let place = place.unwrap_or_default();
     let prefix = keys::outcomes(&run.workspace, run.id);
     let (names, more) = names(&*caller.objects, &prefix, &place).await?;
     let last = names.last().cloned();
@@ -193,7 +195,8 @@ impl Filter {
 }
 
 impl FailureQuery {
-    fn filter(&self) -> Result<Filter> {
+    /// What is wanted, and all that is wrong with it.
+    fn filter(&self) -> (Filter, Vec<Fault>) {
         let outcomes = || Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Delivered);
         let outcome = self.outcome.as_deref().map(|name| {
             let found = outcomes().find(|outcome| outcome.name() == name);
@@ -204,12 +207,10 @@ impl FailureQuery {
             let found = reasons().find(|known| *known == name).and_then(Reason::from_name);
             found.ok_or_else(|| unknown("reason", name, reasons()))
         });
-        match (outcome.transpose(), reason.transpose()) {
-            (Ok(outcome), Ok(reason)) => Ok(Filter { outcome, reason }),
-            (outcome, reason) => {
-                Err(Problem::invalid(outcome.err().into_iter().chain(reason.err()).collect()))
-            }
-        }
+        let mut faults = Vec::new();
+        let outcome = outcome.and_then(|outcome| outcome.map_err(|fault| faults.push(fault)).ok());
+        let reason = reason.and_then(|reason| reason.map_err(|fault| faults.push(fault)).ok());
+        (Filter { outcome, reason }, faults)
     }
 }
 

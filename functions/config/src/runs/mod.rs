@@ -9,10 +9,7 @@ mod view;
 use std::collections::HashMap;
 
 use axum::Json;
-use fanhook_core::{
-    id::{PushId, RunId, WebhookId},
-    limits,
-};
+use fanhook_core::id::{PushId, RunId, WebhookId};
 use fanhook_store::{
     counters, parts,
     runs::{self, Run},
@@ -23,13 +20,11 @@ use utoipa::IntoParams;
 use self::view::{RunItem, RunView};
 use crate::{
     access::{Caller, Id, Member, Through},
-    input::Params,
-    output::{Page, from_cursor, limit},
+    output::{Page, PageQuery},
     problem::{Problem, Result},
+    query::Params,
 };
 
-/// Runs of a page, unless the caller asks for another number.
-const PAGE: usize = 50;
 /// Batches that are looked through for one page of a push's runs.
 const BATCHES: usize = 10;
 
@@ -54,8 +49,7 @@ pub(crate) struct RunQuery {
     (status = 200, description = "A page of them.", body = Page<RunItem>),
 ))]
 pub(crate) async fn list(member: Member, Params(query): Params<RunQuery>) -> Result<Json<Page<RunItem>>> {
-    let wanted = limit(query.limit, PAGE, limits::PAGE)?;
-    let mut after: Option<RunId> = from_cursor(query.cursor.as_deref())?;
+    let (mut after, wanted) = PageQuery::new(query.limit, query.cursor).read::<RunId>()?;
     let mut items = Vec::new();
     for _ in 0..BATCHES {
         let (ids, more) = runs::list(&*member.ledger, &member.workspace, after, wanted - items.len()).await?;

@@ -15,13 +15,14 @@ use fanhook_store::{
     release::{self, Gate},
     runs::{self, Run, Transition},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    control::{ATTEMPTS, Changed, change, reopen, wake, wrong_state},
+    control::{ATTEMPTS, Changed, change, record, reopen, wake, wrong_state},
     find,
-    start::{check_uploads, unproved},
+    start::{check_upload, refuse, unproved},
     view,
     view::RunView,
 };
@@ -40,7 +41,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const AUDIENCE_CHANGED: &str = "audience_changed";
 
 /// With what a failed run goes on.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"upload": "upl_0190a5b2c3d4e5f60718293a4b5c6d7e", "part": 0}))]
 pub(crate) struct ResumeInput {
@@ -63,7 +64,7 @@ pub(crate) async fn resume(
     Optional(input): Optional<ResumeInput>,
 ) -> Result<Json<RunView>> {
     if let Some(input) = &input {
-        check_uploads(&marketer, &[input.upload], "upload").await?;
+        refuse(check_upload(&marketer, input.upload, "upload".to_owned()).await?.into_iter().collect())?;
     }
     let mut recorded = false;
     for _ in 0..ATTEMPTS {
@@ -71,25 +72,27 @@ pub(crate) async fn resume(
             run = Granted::again(&marketer, run.id).await?;
             continue;
         }
-        let opened = match run.state {
+        let replaced = match run.state {
             RunState::Paused if input.is_some() => {
                 return Err(Problem::invalid(vec![Fault::new(
                     "upload",
                     "only a failed run takes another file",
                 )]));
             }
-            RunState::Paused => reopen(&marketer, &run, None).await?,
-            RunState::Failed => {
-                let replaced = replaced(&marketer, &run, input).await?;
-                reopen(&marketer, &run, replaced.as_ref()).await?
-            }
+            RunState::Paused => None,
+            RunState::Failed => replaced(&marketer, &run, input).await?,
             _ => return Err(wrong_state(&run, "resumed")),
         };
-        unrelease(&marketer, run.id).await?;
         if !recorded {
-            marketer.record(Action::Resumed, ("run", &run.id.to_string()), input.as_ref()).await?;
+            let mut after = json!({"state": RunState::Running});
+            if let Some(part) = &replaced {
+                (after["part"], after["upload"]) = (json!(part.part), json!(part.upload));
+            }
+            record(&marketer, &run, Action::Resumed, &after).await?;
             recorded = true;
         }
+        let opened = reopen(&marketer, &run, replaced.as_ref()).await?;
+        unrelease(&marketer, run.id).await?;
         match change(&marketer, &run, Transition::to(RunState::Running)).await? {
             Changed::Done(now) => {
                 wake(&marketer, &now, &opened).await?;

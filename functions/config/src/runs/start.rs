@@ -27,6 +27,7 @@ use fanhook_store::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -95,7 +96,9 @@ pub(crate) async fn start(
     let numbers = (0..).zip(&input.uploads);
     let parts: Vec<Part> =
         numbers.map(|(part, &upload)| Part::new(run.id, part, upload, run.expires)).collect();
-    marketer.record(Action::Started, ("run", &run.id.to_string()), Some(&input)).await?;
+    let mut after = serde_json::to_value(&input).unwrap_or_default();
+    (after["push"], after["webhook"]) = (json!(run.push), json!(run.webhook));
+    marketer.record(Action::Started, ("run", &run.id.to_string()), None, Some(&after)).await?;
     match runs::start(&*marketer.ledger, &run, &pinned, &parts, &idempotency, due).await? {
         Start::Started => {}
         earlier => return repeated(&marketer, earlier).await,
@@ -133,6 +136,27 @@ fn idempotency(headers: &HeaderMap, push: PushId, input: &StartInput) -> Result<
     Ok(Idempotency { key: hash(key), request: hash(&request) })
 }
 
+/// Why an audience can't be started with; of several the last one here is what the answer is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wrong {
+    NotUploaded,
+    Invalid,
+    Unknown,
+}
+
+/// Answers with all faults of an audience, if there are any.
+pub(super) fn refuse(faults: Vec<(Wrong, Fault)>) -> Result<()> {
+    let Some(gravest) = faults.iter().map(|(wrong, _)| *wrong).max() else { return Ok(()) };
+    let faults = faults.into_iter().map(|(_, fault)| fault).collect();
+    Err(match gravest {
+        Wrong::Unknown => Problem::not_found().errors(faults),
+        Wrong::Invalid => Problem::invalid(faults),
+        Wrong::NotUploaded => {
+            Problem::conflict("not_uploaded", "a file of the audience is not there").errors(faults)
+        }
+    })
+}
+
 impl StartInput {
     /// Checks all of it; the expiry as a point in time.
     async fn check(&self, caller: &Caller) -> Result<Millis> {
@@ -145,56 +169,48 @@ impl StartInput {
             let detail = format!("must be within {days} days: what a run works on is kept no longer");
             faults.push(Fault::new("expires_at", detail));
         }
-        if self.uploads.is_empty() || self.uploads.len() > limits::FILES {
+        // Of too many none is looked at.
+        let files = if self.uploads.len() > limits::FILES { &[] } else { &self.uploads[..] };
+        if files.is_empty() {
             faults.push(Fault::new("uploads", format!("an audience is 1 to {} files", limits::FILES)));
         }
         let mut seen = HashSet::new();
-        let twice = self.uploads.iter().enumerate().filter(|(_, upload)| !seen.insert(**upload));
+        let twice = files.iter().enumerate().filter(|(_, upload)| !seen.insert(**upload));
         faults.extend(twice.map(|(index, _)| Fault::new(format!("uploads[{index}]"), "is named twice")));
-        if !faults.is_empty() {
-            return Err(Problem::invalid(faults));
+        let mut faults: Vec<_> = faults.into_iter().map(|fault| (Wrong::Invalid, fault)).collect();
+        for (index, &id) in files.iter().enumerate() {
+            faults.extend(check_upload(caller, id, format!("uploads[{index}]")).await?);
         }
-        check_uploads(caller, &self.uploads, "uploads").await?;
+        refuse(faults)?;
         Ok(expires_at)
     }
 }
 
-/// Checks that files are audiences of the workspace, and are there.
-pub(super) async fn check_uploads(caller: &Caller, ids: &[UploadId], field: &str) -> Result<()> {
-    let place =
-        |index: usize| if field == "uploads" { format!("uploads[{index}]") } else { field.to_owned() };
-    let (mut unknown, mut wrong, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, &id) in ids.iter().enumerate() {
-        match uploads::find(caller, id).await? {
-            None => unknown.push(Fault::new(place(index), "there is no such upload")),
-            Some(upload) if upload.kind != Kind::Audience => {
-                wrong.push(Fault::new(place(index), "this upload is a profile file, not an audience"));
-            }
-            Some(upload) if !upload.is_uploaded(&*caller.objects).await? => {
-                let fault = Fault::new(place(index), "no file was uploaded yet");
-                missing.push(
-                    fault.hint("put the file to the address that `POST /uploads` gave, then start again"),
-                );
-            }
-            Some(_) => {}
+/// What keeps an upload, named at `field`, from being an audience: it is none of the workspace, or no file is there.
+pub(super) async fn check_upload(
+    caller: &Caller,
+    id: UploadId,
+    field: String,
+) -> Result<Option<(Wrong, Fault)>> {
+    Ok(match uploads::find(caller, id).await? {
+        None => Some((Wrong::Unknown, Fault::new(field, "there is no such upload"))),
+        Some(upload) if upload.kind != Kind::Audience => {
+            Some((Wrong::Invalid, Fault::new(field, "this upload is a profile file, not an audience")))
         }
-    }
-    if !unknown.is_empty() {
-        Err(Problem::not_found().errors(unknown))
-    } else if !wrong.is_empty() {
-        Err(Problem::invalid(wrong))
-    } else if !missing.is_empty() {
-        Err(Problem::conflict("not_uploaded", "a file of the audience is not there").errors(missing))
-    } else {
-        Ok(())
-    }
+        Some(upload) if !upload.is_uploaded(&*caller.objects).await? => {
+            let fault = Fault::new(field, "no file was uploaded yet");
+            let hint = "put the file to the address that `POST /uploads` gave, then start again";
+            Some((Wrong::NotUploaded, fault.hint(hint)))
+        }
+        Some(_) => None,
+    })
 }
 
 /// The push's webhook, which the push still fits.
 pub(crate) async fn fitting(caller: &Caller, push: &Push) -> Result<Webhook> {
     let webhook = webhooks::get(&*caller.config, &caller.workspace, push.webhook).await?;
     let webhook = webhook.ok_or_else(Problem::not_found)?;
-    let faults = pushes::faults(caller, push, &webhook).await?;
+    let faults = pushes::faults(caller, push, Some(&webhook)).await?;
     if !faults.is_empty() {
         let detail = "the push does not fit its webhook and the ID types as they are now; save it again";
         return Err(Problem::conflict("push_outdated", detail).errors(faults));

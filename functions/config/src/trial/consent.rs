@@ -9,7 +9,7 @@ use fanhook_core::{
     rate::Rate,
     webhook::Webhook,
 };
-use fanhook_store::proofs::{self, Handshake, Statement};
+use fanhook_store::proofs::{self, Handshake, Proofs, Statement};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -149,7 +149,9 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
     if shaken.allowed {
         let handshake = Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at };
         let view = HandshakeView::from(handshake.clone());
-        let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), None, Some(&view));
+        let before = known(&admin, id).await?.handshake.map(HandshakeView::from);
+        let entry =
+            admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
         if !proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? {
             return Err(Problem::not_found());
         }
@@ -176,7 +178,8 @@ pub(crate) async fn state(
     let by = admin.person.clone();
     let statement = Statement { origin: origin(&webhook)?, by, text: input.text, at: admin.now };
     let view = StatementView::from(statement.clone());
-    let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), None, Some(&view));
+    let before = known(&admin, id).await?.statement.map(StatementView::from);
+    let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
     if !proofs::stated(&*admin.config, &admin.workspace, id, &statement, &entry).await? {
         return Err(Problem::not_found());
     }
@@ -184,7 +187,7 @@ pub(crate) async fn state(
 }
 
 async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
-    let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
+    let proofs = known(caller, webhook.id).await?;
     let agreed = !proofs.lacking(&webhook.content).contains(&fanhook_core::run::Proof::Consent);
     Ok(ConsentView {
         origin: origin(webhook)?,
@@ -192,6 +195,11 @@ async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
         handshake: proofs.handshake.map(HandshakeView::from),
         statement: proofs.statement.map(StatementView::from),
     })
+}
+
+/// What is proved of a webhook.
+async fn known(caller: &Caller, id: WebhookId) -> Result<Proofs> {
+    Ok(proofs::get(&*caller.config, &caller.workspace, id).await?)
 }
 
 /// What a consent is bound to.

@@ -153,7 +153,7 @@ impl WebhookPreview {
             values,
             variables: Vec::new(),
         };
-        faults.extend(content.check(webhook));
+        faults.extend(content.check(Some(webhook)));
         faults.extend(check_enabled(&content.id_types, &types));
         finish(faults)?;
         let ids = ids(id.as_ref(), qaid.as_ref(), code, &types);

@@ -23,11 +23,13 @@ use fanhook_core::{
 };
 use fanhook_store::proofs;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use self::input::{PushPreview, PushTest, Sample, WebhookPreview, WebhookTest};
 use crate::{
     access::{Admin, Caller, Granted, Id, Marketer, Member},
+    audit::Action,
     input::{Input, Optional},
     output::Time,
     parameter_sources::calls::{self, Calls},
@@ -204,7 +206,9 @@ async fn test(
     };
     if tested.passed {
         let passed = proofs::Tested { content: webhook.content.digest(), version: webhook.version, at };
-        proofs::passed(config, &caller.workspace, webhook.id, &passed).await?;
+        let after = json!({"version": webhook.version, "passed": true});
+        let entry = caller.entry(Action::Tested, ("webhook", &webhook.id.to_string()), None, Some(&after));
+        proofs::passed(config, &caller.workspace, webhook.id, &passed, &entry).await?;
     }
     let view = TestView { webhook: webhook.id, version: webhook.version, at: Time(at), tested };
     Ok(if wants_text(headers) { log::download(&view) } else { Json(view).into_response() })

@@ -14,7 +14,7 @@ use fanhook_core::{
 };
 use fanhook_store::{
     audit::Entry,
-    endpoints, grants,
+    endpoints,
     id_types::{self, IdTypes},
     proofs::Proofs,
     pushes,
@@ -30,16 +30,17 @@ use self::{
     signing::{Fresh, SigningInput},
     view::WebhookView,
 };
-use crate::input::Params;
 use crate::{
     access::{Admin, Caller, Id, Member},
     audit::Action,
+    grants,
     id_types::check_enabled,
     input::Input,
     output::{Page, PageQuery},
     parameter_sources::calls,
     precondition::{IfMatch, Tag, Tagged},
     problem::{Problem, Result},
+    query::Params,
 };
 
 /// Attempts at a change that others are faster at.
@@ -288,7 +289,7 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
 /// Removes what a webhook that is gone leaves: first its endpoint, so that no run goes on sending.
 async fn clear(caller: &Caller, id: WebhookId) -> Result<()> {
     endpoint::settle(caller, id).await?;
-    grants::delete_all(&*caller.config, &caller.workspace, id).await?;
+    grants::delete_all(caller, id).await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::webhook::{Parameter, ParameterType, Webhook, check_name};
 
 impl Push {
     /// All faults of a push through `webhook`, each under its field's path.
-    pub fn check(&self, webhook: &Webhook) -> Vec<Fault> {
+    pub fn check(&self, webhook: Option<&Webhook>) -> Vec<Fault> {
         let mut faults = Vec::new();
         check_name("name", &self.name, &mut faults);
         faults.extend(self.content.check(webhook).into_iter().map(|fault| fault.within("content")));
@@ -20,11 +20,12 @@ impl Push {
 }
 
 impl PushContent {
-    /// All faults of a push's content through `webhook`, each under its field's path.
-    pub fn check(&self, webhook: &Webhook) -> Vec<Fault> {
+    /// All faults of a push's content through `webhook`, each under its field's path; without one, those that it has through any.
+    pub fn check(&self, webhook: Option<&Webhook>) -> Vec<Fault> {
         let mut faults = Vec::new();
-        self.check_id_types(&webhook.id_types, &mut faults);
+        self.check_id_types(webhook.map(|webhook| &webhook.id_types[..]), &mut faults);
         self.check_variables(&mut faults);
+        let Some(webhook) = webhook else { return faults };
         // What is not known yet must not be what is found wrong.
         let mut filled = self.clone();
         for parameter in &webhook.content.parameters {
@@ -46,7 +47,7 @@ impl PushContent {
         faults
     }
 
-    fn check_id_types(&self, allowed: &[IdTypeCode], faults: &mut Vec<Fault>) {
+    fn check_id_types(&self, allowed: Option<&[IdTypeCode]>, faults: &mut Vec<Fault>) {
         if self.id_types.is_empty() {
             faults.push(Fault::new(
                 "id_types",
@@ -59,7 +60,7 @@ impl PushContent {
             if !seen.insert(code) {
                 faults.push(Fault::new(&field, format!("`{code}` is named twice")));
             }
-            if !allowed.contains(code) {
+            if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(code)) {
                 let names: Vec<_> = allowed.iter().map(|code| format!("`{code}`")).collect();
                 let hint = format!("it takes {}", names.join(", "));
                 faults.push(

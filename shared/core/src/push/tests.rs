@@ -49,7 +49,7 @@ fn check(change: impl FnOnce(&mut PushContent)) -> Vec<String> {
         let hint = fault.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{}: {}{hint}", fault.field, fault.detail)
     };
-    push.check(&webhook()).into_iter().map(describe).collect()
+    push.check(Some(&webhook())).into_iter().map(describe).collect()
 }
 
 fn set(content: &mut PushContent, parameter: &str, value: &str) {
@@ -65,7 +65,7 @@ fn a_good_push_has_no_faults() {
 fn a_push_has_a_name() {
     let mut push = push();
     push.name.clear();
-    assert_eq!(push.check(&webhook())[0].field, "name");
+    assert_eq!(push.check(Some(&webhook()))[0].field, "name");
 }
 
 #[test]
