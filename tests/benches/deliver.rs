@@ -168,6 +168,7 @@ impl World {
         let ciphertext = secrets.encrypt(&context, &plain).await.expect("a ciphertext");
         let secret = SigningSecret { algorithm: Algorithm::HmacSha256, ciphertext, public_key: None };
         let settings = EndpointSettings {
+            origin: None,
             requests_per_second: None,
             allowed_per_minute: None,
             requests_at_a_time: None,

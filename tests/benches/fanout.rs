@@ -183,6 +183,7 @@ async fn start(ledger: &MemoryTable) -> RunId {
         id_types: fanhook_core::identity::presets(),
         sources: Vec::new(),
         uploads: vec![upload],
+        stays: fanhook_core::run::Stays::default(),
     };
     let idempotency = Idempotency { key: "key".to_owned(), request: "request".to_owned() };
     let parts = [Part::new(id, 0, upload, 0)];

@@ -30,6 +30,7 @@ pub(crate) enum Action {
     Cancelled,
     Consented,
     Tested,
+    Withdrawn,
 }
 
 impl Action {
@@ -44,6 +45,7 @@ impl Action {
             Self::Cancelled => "cancelled",
             Self::Consented => "consented",
             Self::Tested => "tested",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
@@ -158,7 +160,7 @@ pub(crate) struct EntryView {
     at: Time,
     /// Who, by the subject of the token.
     person: String,
-    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`, `consented`, `tested`.
+    /// `made`, `replaced`, `deleted`, `started`, `paused`, `resumed`, `cancelled`, `consented`, `withdrawn`, `tested`.
     action: String,
     /// Kind of the object.
     kind: String,

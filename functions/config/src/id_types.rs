@@ -5,6 +5,7 @@ use fanhook_core::{
     fault::{Fault, nearest},
     id::{IdTypeCode, WorkspaceId},
     identity::{self, IdType, Normaliser, Region},
+    limits,
     webhook::Webhook,
 };
 use fanhook_store::{id_types, ports::Table, webhooks};
@@ -182,7 +183,8 @@ async fn users(config: &dyn Table, workspace: &WorkspaceId, code: &IdTypeCode) -
 /// Faults of a list of codes, at the field `id_types`: each must be an enabled type of the workspace.
 pub(crate) fn check_enabled(codes: &[IdTypeCode], types: &[IdType]) -> Vec<Fault> {
     let usable = || types.iter().filter(|id_type| id_type.enabled).map(|id_type| id_type.code.as_str());
-    let wrong = codes.iter().enumerate().filter(|(_, code)| !usable().any(|known| known == code.as_str()));
+    let codes = codes.iter().take(limits::ID_TYPES).enumerate();
+    let wrong = codes.filter(|(_, code)| !usable().any(|known| known == code.as_str()));
     let fault = |(index, code): (usize, &IdTypeCode)| {
         let fault = Fault::new(
             format!("id_types[{index}]"),

@@ -96,7 +96,7 @@ fn routes() -> OpenApiRouter<Sealed> {
         .routes(routes!(trial::preview_webhook))
         .routes(routes!(trial::test_webhook))
         .routes(routes!(trial::consent::handshake))
-        .routes(routes!(trial::consent::read, trial::consent::state))
+        .routes(routes!(trial::consent::read, trial::consent::state, trial::consent::withdrawn))
         .routes(routes!(parameter_sources::list, parameter_sources::create))
         .routes(routes!(parameter_sources::read, parameter_sources::replace, parameter_sources::delete))
         .routes(routes!(pushes::list, pushes::create))

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use fanhook_core::fault::Fault;
+use fanhook_core::{fault::Fault, limits};
 use fanhook_lambda::telemetry::chain;
 use fanhook_store::{StoreError, ports::DirectError};
 use serde::Serialize;
@@ -66,7 +66,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such object in this workspace")
     }
 
-    /// 400 with all faults of the input.
+    /// 400 with all faults of the input, as many as an answer tells.
     pub(crate) fn invalid(errors: Vec<Fault>) -> Self {
         let detail = match errors.len() {
             1 => "the input has a fault".to_owned(),
@@ -102,7 +102,8 @@ impl Problem {
     }
 
     /// The same problem with faults.
-    pub(crate) fn errors(mut self, errors: Vec<Fault>) -> Self {
+    pub(crate) fn errors(mut self, mut errors: Vec<Fault>) -> Self {
+        errors.truncate(limits::FAULTS);
         self.0.errors = errors;
         self
     }

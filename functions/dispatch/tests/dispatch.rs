@@ -128,6 +128,7 @@ impl World {
             expires: 9_999_999_999,
         };
         let settings = EndpointSettings {
+            origin: None,
             requests_per_second: rate,
             allowed_per_minute: None,
             requests_at_a_time: None,
@@ -195,6 +196,7 @@ fn pinned(run: &Run) -> Pinned {
         id_types: Vec::new(),
         sources: Vec::new(),
         uploads: Vec::new(),
+        stays: fanhook_core::run::Stays::default(),
     }
 }
 

@@ -128,7 +128,7 @@ pub const REQUEST: usize = 1024 * 1024;
 pub const PAGE: usize = 100;
 /// Failures of a page.
 pub const FAILURES_PAGE: usize = 1000;
-/// Faults that are told at once of the shape of a body, or of one template.
+/// Faults that are told at once.
 pub const FAULTS: usize = 50;
 /// What an answer holds of whole requests or changes, as JSON. A function's answer has at most 6 MB, in which quotes are escaped once more.
 pub const ANSWER: usize = 2 * 1024 * 1024;

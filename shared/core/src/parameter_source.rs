@@ -119,8 +119,10 @@ impl Constant {
             return vec![Fault::new("type", "a constant is no `call`")];
         }
         let empty = self.text.is_empty().then(|| Fault::new("text", "a constant is not empty"));
+        let long = (self.text.len() > limits::TEXT)
+            .then(|| Fault::new("text", format!("a value has at most {} bytes", limits::TEXT)));
         let fault = || check_value(&self.text, self.kind).map(|fault| fault.within("text"));
-        empty.or_else(fault).into_iter().collect()
+        empty.or(long).or_else(fault).into_iter().collect()
     }
 }
 

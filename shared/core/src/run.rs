@@ -156,6 +156,18 @@ pub struct Pinned {
     pub sources: Vec<crate::id::SourceName>,
     /// Uploaded files of the audience, a part each.
     pub uploads: Vec<UploadId>,
+    /// What holds for this run's URL, should the webhook move to another one.
+    #[serde(default)]
+    pub stays: Stays,
+}
+
+/// What was true of an endpoint when a run started, and goes with scheme, host and port of the URL that the run sends to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stays {
+    /// Requests a minute that the endpoint's handshake allowed; none: any number.
+    pub allowed_per_minute: Option<u32>,
+    /// How requests say who calls.
+    pub authentication: Authentication,
 }
 
 impl Pinned {
@@ -168,6 +180,9 @@ impl Pinned {
 /// What is true of an endpoint now, for all its runs: kept in the ledger beside its budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointSettings {
+    /// Scheme, host and port of the webhook's URL: the allowed rate and the authentication are for these.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// Requests a second; none: no limit.
     pub requests_per_second: Option<u32>,
     /// Requests a minute that the endpoint's handshake allowed; none: any number.
@@ -188,6 +203,17 @@ pub struct EndpointSettings {
 }
 
 impl EndpointSettings {
+    /// The settings that hold for a run: where the webhook has moved since to another scheme, host or port, the run goes on to the old one as
+    /// that one allowed it, and the new one's secret is not told there.
+    #[must_use]
+    pub fn of_run(&self, pinned: &Pinned) -> Self {
+        if self.origin.is_none() || self.origin == pinned.content.origin() {
+            return self.clone();
+        }
+        let Stays { allowed_per_minute, authentication } = pinned.stays.clone();
+        Self { allowed_per_minute, authentication, ..self.clone() }
+    }
+
     /// The rate that holds: the limit, and no more than the endpoint allows; none: no limit.
     pub fn rate(&self) -> Option<Rate> {
         let limit = self.requests_per_second.map(Rate::per_second);
@@ -204,6 +230,7 @@ mod tests {
     fn the_smaller_of_limit_and_allowed_rate_holds() {
         let rate = |requests_per_second, allowed_per_minute| {
             let settings = EndpointSettings {
+                origin: None,
                 requests_per_second,
                 allowed_per_minute,
                 requests_at_a_time: None,
@@ -219,5 +246,35 @@ mod tests {
         assert_eq!(rate(None, Some(30)), Some(30));
         assert_eq!(rate(Some(2), Some(100)), Some(100));
         assert_eq!(rate(Some(1), Some(100)), Some(60));
+    }
+
+    #[test]
+    fn a_run_whose_webhook_moved_to_another_host_goes_on_as_the_old_one_allowed_it() {
+        let bearer = |ciphertext: &str| Authentication::Bearer { ciphertext: ciphertext.to_owned() };
+        let now = |origin: Option<&str>| EndpointSettings {
+            origin: origin.map(str::to_owned),
+            requests_per_second: Some(50),
+            allowed_per_minute: None,
+            requests_at_a_time: None,
+            retry: RetryPolicy::default(),
+            authentication: bearer("new"),
+            signing: Signing::None {},
+            updated: Millis(0),
+        };
+        let content = serde_json::json!({"url": "https://old.example.com/{id}", "body": {"kind": "none"}});
+        let id = "0".repeat(32);
+        let pinned: Pinned = serde_json::from_value(serde_json::json!({
+            "run": format!("run_{id}"), "origin": format!("run_{id}"), "workspace": "acme", "push": format!("psh_{id}"), "push_name": "a",
+            "webhook": format!("whk_{id}"), "webhook_version": 1, "content": content, "push_content": {"id_types": ["MOBILE"], "values": {}},
+            "id_types": [], "sources": [], "uploads": [],
+            "stays": {"allowed_per_minute": 100, "authentication": bearer("old")},
+        }))
+        .unwrap();
+        for here in [None, Some("https://old.example.com")] {
+            assert_eq!(now(here).of_run(&pinned), now(here), "limits and secrets are those of now");
+        }
+        let moved = now(Some("https://new.example.com")).of_run(&pinned);
+        assert_eq!((moved.allowed_per_minute, moved.authentication), (Some(100), bearer("old")));
+        assert_eq!(moved.requests_per_second, Some(50));
     }
 }

@@ -16,12 +16,12 @@ use crate::{
     audit::{self, Entry},
     item::{Attributes, json, number},
     keys,
-    ports::{Condition, Conditional, Item, Table, Transaction, Update, Write},
+    ports::{Change, Condition, Conditional, Item, Table, Transaction, Update, Write},
 };
 
 const WHAT: &str = "proof";
 /// Least time between two test sends through a webhook: nobody has proved yet that its endpoint wants them.
-pub const BETWEEN_TESTS: Duration = Duration::from_secs(1);
+const BETWEEN_TESTS: Duration = Duration::from_secs(1);
 
 /// What is proved of a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,8 +50,11 @@ pub struct Tested {
 pub struct Handshake {
     /// Scheme, host and port that it holds for.
     pub origin: String,
-    /// Requests a minute that are allowed; none: any number.
+    /// Requests a minute that are allowed; none: any number. It holds also when the consent is withdrawn.
     pub per_minute: Option<u32>,
+    /// The consent was withdrawn since, by the endpoint or an administrator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// When.
     pub at: Millis,
 }
@@ -76,7 +79,7 @@ impl Proofs {
         let origin = content.origin();
         let stated =
             self.statement.as_ref().is_some_and(|statement| Some(&statement.origin) == origin.as_ref());
-        let agreed = stated || self.agreed(content).is_some();
+        let agreed = stated || self.shaken(content).is_some_and(|handshake| !handshake.withdrawn);
         [(Proof::Test, is_tested), (Proof::Consent, agreed)]
             .into_iter()
             .filter_map(|(proof, there)| (!there).then_some(proof))
@@ -85,11 +88,11 @@ impl Proofs {
 
     /// Requests a minute that the endpoint of this content allows; none: any number.
     pub fn allowed_per_minute(&self, content: &Content) -> Option<u32> {
-        self.agreed(content)?.per_minute
+        self.shaken(content)?.per_minute
     }
 
-    /// The handshake, where it holds for this content.
-    fn agreed(&self, content: &Content) -> Option<&Handshake> {
+    /// The handshake, where it was about this content's origin.
+    fn shaken(&self, content: &Content) -> Option<&Handshake> {
         let origin = content.origin()?;
         self.handshake.as_ref().filter(|handshake| handshake.origin == origin)
     }
@@ -149,6 +152,30 @@ pub async fn shaken(
     proved(config, workspace, webhook, update, audit).await
 }
 
+/// Notes that the consent that `handshake` gave is withdrawn; false where it is another one by now.
+pub async fn withdrawn(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    handshake: &Handshake,
+    audit: &Entry,
+) -> StoreResult<bool> {
+    let withdrawn = Handshake { withdrawn: true, ..handshake.clone() };
+    let update = Update::default().set("handshake", json(WHAT, &withdrawn)?);
+    let unchanged = Condition::Equals("handshake", json(WHAT, handshake)?);
+    noted(config, workspace, webhook, (update, unchanged), audit).await
+}
+
+/// Forgets an administrator's statement; false where the webhook is gone.
+pub async fn retracted(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    audit: &Entry,
+) -> StoreResult<bool> {
+    proved(config, workspace, webhook, Update::default().with("statement", Change::Remove), audit).await
+}
+
 /// Notes an administrator's statement, with the entry of the audit log; false where the webhook is gone.
 pub async fn stated(
     config: &dyn Table,
@@ -168,8 +195,18 @@ async fn proved(
     update: Update,
     audit: &Entry,
 ) -> StoreResult<bool> {
+    noted(config, workspace, webhook, (update, Condition::Present), audit).await
+}
+
+async fn noted(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    webhook: WebhookId,
+    (update, condition): (Update, Condition),
+    audit: &Entry,
+) -> StoreResult<bool> {
     let write = Write::Update(keys::webhook(workspace, webhook), update);
-    let mut writes = vec![(write, Some(Condition::Present))];
+    let mut writes = vec![(write, Some(condition))];
     writes.extend(audit::writes(workspace, audit)?);
     Ok(matches!(config.transact(writes).await?, Transaction::Done))
 }

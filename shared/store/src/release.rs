@@ -189,6 +189,7 @@ mod tests {
     fn the_stricter_limit_counts() {
         let minute = |requests_per_second, requests_at_a_time| {
             requests_a_minute(&EndpointSettings {
+                origin: None,
                 requests_per_second,
                 requests_at_a_time,
                 allowed_per_minute: None,

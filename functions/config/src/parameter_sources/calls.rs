@@ -1,16 +1,17 @@
 //! The values of parameters of type `call`: taken once, when a run starts, and pinned by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fanhook_core::{
     direct::{Answer, Fetch, Question},
     fault::Fault,
     id::{Name, ParameterSourceId},
+    limits,
     parameter_source::{ParameterSource, SourceValue},
     webhook::{Parameter, ParameterType, Webhook},
 };
 use fanhook_store::parameter_sources;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use crate::{
     access::Caller,
@@ -23,16 +24,22 @@ pub(crate) type Calls = BTreeMap<Name, String>;
 
 /// Faults of a webhook's parameters that name a source which is not there.
 pub(crate) async fn check(caller: &Caller, webhook: &Webhook) -> Result<Vec<Fault>> {
-    let mut faults = Vec::new();
-    for (index, parameter) in webhook.content.parameters.iter().enumerate() {
-        if let Some(id) = parameter.source
-            && parameter_sources::get(&*caller.config, &caller.workspace, id).await?.is_none()
-        {
-            let fault = Fault::new(place(index), "there is no such parameter source");
-            faults.push(fault.hint("`GET /parameter-sources` lists them"));
-        }
-    }
-    Ok(faults)
+    let named: Vec<(usize, ParameterSourceId)> = (0..)
+        .zip(webhook.content.parameters.iter().take(limits::PARAMETERS))
+        .filter_map(|(index, parameter)| Some((index, parameter.source?)))
+        .collect();
+    let sources: BTreeSet<ParameterSourceId> = named.iter().map(|(_, source)| *source).collect();
+    let found = sources.into_iter().map(async |id| {
+        let found = parameter_sources::get(&*caller.config, &caller.workspace, id).await?;
+        Ok::<_, Problem>(found.map(|_| id))
+    });
+    let found: BTreeSet<_> = try_join_all(found).await?.into_iter().flatten().collect();
+    let missing = named.into_iter().filter(|(_, source)| !found.contains(source));
+    let fault = |(index, _)| {
+        let fault = Fault::new(place(index), "there is no such parameter source");
+        fault.hint("`GET /parameter-sources` lists them")
+    };
+    Ok(missing.map(fault).collect())
 }
 
 /// Their names in place of their values, for who asks nobody.
@@ -62,11 +69,22 @@ pub(crate) async fn take(caller: &Caller, webhook: &Webhook) -> Result<Calls> {
             None => faults.push(Fault::new(place(index), "its parameter source is gone")),
         }
     }
-    if faults.is_empty() {
-        return Ok(calls);
+    if faults.is_empty() { Ok(calls) } else { Err(failed("a parameter source gives no value", faults)) }
+}
+
+/// 409: what parameter sources gave can't be sent.
+pub(crate) fn failed(what: &str, faults: Vec<Fault>) -> Problem {
+    Problem::conflict("parameter_source_failed", format!("{what}; nothing was sent")).errors(faults)
+}
+
+/// A fault of a value that a parameter source gave, told of the parameter.
+pub(crate) fn of_source(fault: Fault, webhook: &Webhook) -> Fault {
+    let name = fault.field.strip_prefix("push.values.");
+    let parameter = calls(webhook).find(|(_, parameter)| Some(parameter.name.as_str()) == name);
+    match parameter {
+        Some((index, _)) => Fault { field: place(index), ..fault },
+        None => fault,
     }
-    let detail = "a parameter source gives no value; nothing was sent";
-    Err(Problem::conflict("parameter_source_failed", detail).errors(faults))
 }
 
 /// The value of a source, or why there is none.

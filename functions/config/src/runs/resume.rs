@@ -12,6 +12,7 @@ use fanhook_core::{
 use fanhook_store::{
     chunks::Fenced,
     parts::{self, Part, PartState},
+    proofs,
     release::{self, Gate},
     runs::{self, Run, Transition},
 };
@@ -22,7 +23,7 @@ use utoipa::ToSchema;
 use super::{
     control::{ATTEMPTS, Changed, change, record, reopen, wake, wrong_state},
     find,
-    start::{check_upload, refuse, unproved},
+    start::{check_upload, refuse},
     view,
     view::RunView,
 };
@@ -109,7 +110,8 @@ pub(crate) async fn resume(
 /// What the webhook has proved since the run failed counts; false where somebody changed the run meanwhile.
 async fn prove(caller: &Caller, run: &mut Run) -> Result<bool> {
     let pinned = runs::pinned(&*caller.ledger, run.id).await?.ok_or_else(Problem::not_found)?;
-    let lacking = unproved(caller, &pinned).await?;
+    let proofs = proofs::get(&*caller.config, &caller.workspace, pinned.webhook).await?;
+    let lacking = proofs.lacking(&pinned.content);
     run.unproved.retain(|proof| lacking.contains(proof));
     let parts = parts::list(&*caller.ledger, run.id).await?;
     if let Gate::Exceeded(failure) = release::gate(run, &parts) {

@@ -12,7 +12,8 @@ use fanhook_core::{
     id::{PushId, RunId, UploadId},
     limits,
     push::Push,
-    run::{Closing, EndpointSettings, Pinned, Proof, RunState},
+    run::{Closing, EndpointSettings, Pinned, Proof, RunState, Stays},
+    template::{Heading, Program},
     time::Millis,
     webhook::Webhook,
 };
@@ -86,10 +87,10 @@ pub(crate) async fn start(
     }
     let push: Push = Granted::again(&marketer, id).await?;
     let expires_at = input.check(&marketer).await?;
-    let webhook = webhook(&marketer, &push).await?;
+    let (webhook, proofs) = webhook(&marketer, &push).await?;
     let calls = calls::take(&marketer, &webhook).await?;
-    let pinned = pin(&marketer, &push, &webhook, &input.uploads, calls).await?;
-    let mut unproved = unproved(&marketer, &pinned).await?;
+    let pinned = pin(&marketer, &push, &webhook, &input.uploads, calls, &proofs).await?;
+    let mut unproved = proofs.lacking(&pinned.content);
     unproved.retain(|proof| *proof != Proof::Test || !input.confirm_untested);
     let run = Run { unproved, ..run(&marketer, &pinned, expires_at) };
     let due = run.created + marketer.settings.due_ahead;
@@ -218,8 +219,8 @@ pub(crate) async fn fitting(caller: &Caller, push: &Push) -> Result<Webhook> {
     Ok(webhook)
 }
 
-/// The push's webhook, which the push still fits, and whose endpoint says what it says.
-async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
+/// The push's webhook, which the push still fits, and whose endpoint says what it says; and what is proved of it.
+async fn webhook(caller: &Caller, push: &Push) -> Result<(Webhook, Proofs)> {
     let webhook = fitting(caller, push).await?;
     let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
     let endpoint = endpoints::get(&*caller.ledger, webhook.id).await?;
@@ -232,7 +233,7 @@ async fn webhook(caller: &Caller, push: &Push) -> Result<Webhook> {
         // A crash between a webhook's two writes leaves its endpoint behind.
         settle(caller, webhook.id).await?;
     }
-    Ok(webhook)
+    Ok((webhook, proofs))
 }
 
 /// What a run pins that starts now.
@@ -242,6 +243,7 @@ pub(crate) async fn pin(
     webhook: &Webhook,
     uploads: &[UploadId],
     calls: Calls,
+    proofs: &Proofs,
 ) -> Result<Pinned> {
     let id = RunId::new(caller.random.uuid7(caller.now));
     let mut id_types = id_types::get(&*caller.config, &caller.workspace).await?.types;
@@ -261,18 +263,23 @@ pub(crate) async fn pin(
         id_types,
         sources: sources::get(&*caller.config, &caller.workspace).await?,
         uploads: uploads.to_vec(),
+        stays: Stays {
+            allowed_per_minute: proofs.allowed_per_minute(&webhook.content),
+            authentication: webhook.authentication.clone(),
+        },
     };
+    let (push_id, run_id) = (push.id.to_string(), id.to_string());
+    let heading = Heading { push: &push_id, name: &push.name, run: &run_id };
+    // What was checked when it was saved fits still: only values of parameter sources are new.
+    if let Err(faults) = Program::compile(&pinned.content, &pinned.push_content, heading) {
+        let faults = faults.into_iter().map(|fault| calls::of_source(fault, webhook)).collect();
+        return Err(calls::failed("a parameter source's value does not fit", faults));
+    }
     if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > limits::PINNED {
         let detail = format!("webhook, push and ID types together have more than {} bytes", limits::PINNED);
         return Err(Problem::conflict("too_large", detail));
     }
     Ok(pinned)
-}
-
-/// What the webhook has not proved of what a run pinned.
-pub(super) async fn unproved(caller: &Caller, pinned: &Pinned) -> Result<Vec<Proof>> {
-    let proofs: Proofs = proofs::get(&*caller.config, &caller.workspace, pinned.webhook).await?;
-    Ok(proofs.lacking(&pinned.content))
 }
 
 fn run(caller: &Caller, pinned: &Pinned, expires_at: Millis) -> Run {

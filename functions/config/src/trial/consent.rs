@@ -7,6 +7,7 @@ use fanhook_core::{
     id::WebhookId,
     limits,
     rate::Rate,
+    retry::{Attempt, Verdict, verdict},
     webhook::Webhook,
 };
 use fanhook_store::proofs::{self, Handshake, Proofs, Statement};
@@ -59,7 +60,7 @@ struct HandshakeView {
 
 impl From<Handshake> for HandshakeView {
     fn from(handshake: Handshake) -> Self {
-        let Handshake { origin, per_minute, at } = handshake;
+        let Handshake { origin, per_minute, at, withdrawn: _ } = handshake;
         Self { origin, at: Time(at), requests_per_minute: per_minute }
     }
 }
@@ -126,6 +127,9 @@ pub(crate) async fn read(member: Member, Id(id): Id<WebhookId>) -> Result<Json<C
 }
 
 /// Asks a webhook's endpoint whether it agrees to be sent to.
+///
+/// An answer that does not agree takes back what an earlier one agreed to; none, and one that asks to try again, does not. The rate that
+/// was allowed holds all the same.
 #[utoipa::path(post, path = "/webhooks/{id}/handshake", tag = "Webhooks", operation_id = "shake_hands", params(("id" = WebhookId, Path)), responses(
     (status = 200, description = "What it came to, allowed or not.", body = ShakenView),
     (status = 409, description = "`too_large`."),
@@ -147,7 +151,8 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         other => return Err(unexpected(&other)),
     };
     if shaken.allowed {
-        let handshake = Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at };
+        let handshake =
+            Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at, withdrawn: false };
         let view = HandshakeView::from(handshake.clone());
         let before = known(&admin, id).await?.handshake.map(HandshakeView::from);
         let entry =
@@ -157,6 +162,9 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         }
         // The allowed rate holds from now on.
         settle(&admin, id).await?;
+    } else if refuses(&shaken) {
+        // What an administrator stated stands: many endpoints do not know of handshakes.
+        withdraw_handshake(&admin, &webhook).await?;
     }
     Ok(Json(ShakenView { webhook: id, at: Time(at), shaken }))
 }
@@ -186,13 +194,49 @@ pub(crate) async fn state(
     Ok((StatusCode::CREATED, Json(self::view(&admin, &webhook).await?)))
 }
 
+/// Takes a consent back: that of the endpoint's handshake and that of a statement.
+///
+/// The rate that the endpoint allowed holds all the same. Runs that are under way go on.
+#[utoipa::path(delete, path = "/webhooks/{id}/consent", tag = "Webhooks", operation_id = "withdraw_consent", params(("id" = WebhookId, Path)),
+    responses((status = 204, description = "There is no consent any more.")))]
+pub(crate) async fn withdrawn(admin: Admin, Id(id): Id<WebhookId>) -> Result<StatusCode> {
+    let webhook = webhooks::find(&admin, id).await?;
+    withdraw_handshake(&admin, &webhook).await?;
+    if let Some(statement) = known(&admin, id).await?.statement {
+        let before = StatementView::from(statement);
+        let entry = admin.entry(Action::Withdrawn, ("webhook", &id.to_string()), Some(&before), None);
+        proofs::retracted(&*admin.config, &admin.workspace, id, &entry).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it did.
+async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
+    let origin = origin(webhook)?;
+    let handshake = known(admin, webhook.id).await?.handshake;
+    let given = handshake.filter(|handshake| handshake.origin == origin && !handshake.withdrawn);
+    if let Some(handshake) = given {
+        let before = HandshakeView::from(handshake.clone());
+        let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
+        // Where it is another one by now, that one stands.
+        proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, &handshake, &entry).await?;
+    }
+    Ok(())
+}
+
+/// Whether an endpoint answered, and not that it may agree later.
+fn refuses(shaken: &Shaken) -> bool {
+    let answer = shaken.answer.as_ref().map(|answer| Attempt::Answered { status: answer.status });
+    answer.is_some_and(|answer| !matches!(verdict(answer), Verdict::Again(_)))
+}
+
 async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
     let proofs = known(caller, webhook.id).await?;
     let agreed = !proofs.lacking(&webhook.content).contains(&fanhook_core::run::Proof::Consent);
     Ok(ConsentView {
         origin: origin(webhook)?,
         agreed,
-        handshake: proofs.handshake.map(HandshakeView::from),
+        handshake: proofs.handshake.filter(|handshake| !handshake.withdrawn).map(HandshakeView::from),
         statement: proofs.statement.map(StatementView::from),
     })
 }

@@ -234,7 +234,7 @@ pub(crate) async fn message(
 ) -> Result<Box<Message>> {
     let proofs = proofs::get(&*caller.config, &caller.workspace, webhook.id).await?;
     Ok(Box::new(Message {
-        pinned: pin(caller, push, webhook, &[], calls).await?,
+        pinned: pin(caller, push, webhook, &[], calls, &proofs).await?,
         settings: settings(webhook, &proofs, caller.now),
         recipient: sample.line(),
         profile: sample.profile,
@@ -265,11 +265,14 @@ pub(crate) fn unexpected(answer: &Answer) -> Problem {
     Problem::internal()
 }
 
-/// Whether the caller wants a log to keep, not JSON.
+/// Whether the caller wants a log to keep, not JSON: of the two it names that first. Many clients name both, and read JSON.
 fn wants_text(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
     let mut kinds = accepted
         .split(|&byte| byte == b',')
         .map(|kind| kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii());
-    kinds.any(|kind| kind.eq_ignore_ascii_case(b"text/plain"))
+    let named = |kind: &&[u8]| {
+        [&b"text/plain"[..], b"application/json"].iter().any(|name| kind.eq_ignore_ascii_case(name))
+    };
+    kinds.find(named).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/plain"))
 }

@@ -15,6 +15,7 @@ const ATTEMPTS: usize = 10;
 /// A webhook's settings of now.
 pub(crate) fn settings(webhook: &Webhook, proofs: &Proofs, updated: Millis) -> EndpointSettings {
     EndpointSettings {
+        origin: webhook.content.origin(),
         requests_per_second: webhook.limits.requests_per_second,
         allowed_per_minute: proofs.allowed_per_minute(&webhook.content),
         requests_at_a_time: webhook.limits.requests_at_a_time,

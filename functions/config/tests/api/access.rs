@@ -37,7 +37,7 @@ enum May {
 use May::{Admins, Granted, Members, OrganizationAdmins};
 
 /// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
-const ROUTES: [(&str, &str, May); 47] = [
+const ROUTES: [(&str, &str, May); 48] = [
     ("get", "/id-types", Members),
     ("get", "/id-types/{code}", Members),
     ("put", "/id-types/{code}", Admins),
@@ -60,6 +60,7 @@ const ROUTES: [(&str, &str, May); 47] = [
     ("post", "/webhooks/{id}/handshake", Admins),
     ("get", "/webhooks/{id}/consent", Members),
     ("post", "/webhooks/{id}/consent", Admins),
+    ("delete", "/webhooks/{id}/consent", Admins),
     ("get", "/webhooks/{id}/grants", Members),
     ("post", "/webhooks/{id}/grants", Admins),
     ("delete", "/webhooks/{id}/grants/{grant}", Admins),

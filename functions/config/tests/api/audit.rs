@@ -5,7 +5,8 @@ use std::time::Duration;
 use fanhook_core::limits;
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, DAY, MARKETER, OTHER, START, World, push, webhook};
+use crate::trial::tested;
+use crate::world::{ADMIN, DAY, MARKETER, MEMBER, OTHER, START, World, push, webhook};
 
 async fn changes(world: &World, query: &str) -> Vec<Value> {
     world.get(format!("/audit?{query}")).await["items"].as_array().unwrap().clone()
@@ -175,4 +176,61 @@ async fn a_page_of_large_changes_ends_early_and_the_next_goes_on_behind_it() {
     }
     assert_eq!(versions, (1..=13).rev().collect::<Vec<u64>>());
     assert!(sizes.len() == 3 && sizes.iter().all(|size| *size <= limits::ANSWER), "{sizes:?}");
+}
+
+#[tokio::test]
+async fn uploads_profiles_tests_and_the_control_of_runs_are_told_with_what_they_change() {
+    let world = World::new();
+    let webhook = world.webhook().await;
+    let of = async |kind: &str, id: &str| changes(&world, &format!("kind={kind}&id={id}")).await;
+
+    let upload = world.audience().await;
+    assert_eq!(of("upload", &upload).await[0]["after"], json!({"kind": "audience"}));
+
+    let item = |qaid: &str, source: &str| json!({"qaid": qaid, "source": source});
+    let batch = json!({"items": [item("u1", "crm"), item("u2", "crm"), item("u3", "shop"), {"qaid": "u4"}]});
+    world.call("POST", "/profiles").by(MEMBER).json(&batch).send().await.ok(200);
+    let told = of("profiles", "profiles").await;
+    assert_eq!((told.len(), &told[0]["person"]), (1, &json!("member")));
+    assert_eq!(told[0]["after"], json!({"items_by_source": {"crm": 2, "shop": 1}}));
+
+    let test = json!({"id": {"type": "MOBILE", "value": "1"}, "values": {"coupon": "B10"}});
+    for (passed, entries) in [(false, 0), (true, 1)] {
+        world.answers(tested(passed));
+        world.clock.advance(Duration::from_secs(1));
+        world.call("POST", format!("/webhooks/{webhook}/test")).json(&test).send().await.ok(200);
+        let told = of("webhook", &webhook).await;
+        assert_eq!(told.iter().filter(|entry| entry["action"] == "tested").count(), entries);
+    }
+
+    let push = world.push(&webhook).await;
+    let run = world.start(&push, "k", &[&upload]).send().await.id();
+    for action in ["pause", "resume", "cancel"] {
+        world.later().call("POST", format!("/runs/{run}/{action}")).send().await.ok(200);
+    }
+    let told: Vec<Value> = of("run", &run).await.iter().map(|e| json!([e["before"], e["after"]])).collect();
+    let wanted = json!([
+        [{"state": "running"}, {"state": "closing", "closing": "cancelled"}],
+        [{"state": "paused"}, {"state": "running"}],
+        [{"state": "starting"}, {"state": "paused"}],
+        [null, {"push": push, "webhook": webhook, "uploads": [upload], "expires_at": null}],
+    ]);
+    assert_eq!(json!(told), wanted);
+}
+
+#[tokio::test]
+async fn the_grants_of_a_webhook_that_is_gone_are_told_as_taken_back() {
+    let world = World::new();
+    let id = world.webhook().await;
+    for n in 0..3 {
+        let grant = json!({"to": {"person": format!("p{n}")}});
+        world.call("POST", format!("/webhooks/{id}/grants")).json(&grant).send().await.ok(201);
+    }
+    world.later().call("DELETE", format!("/webhooks/{id}")).send().await.ok(204);
+    let told = changes(&world, &format!("kind=grant&id={id}")).await;
+    let deleted = told.iter().filter(|entry| entry["action"] == "deleted");
+    assert_eq!(
+        deleted.map(|entry| &entry["before"]["to"]["person"]).filter(|person| person.is_string()).count(),
+        3
+    );
 }

@@ -147,8 +147,10 @@ async fn a_stored_secret_goes_to_no_other_host() {
         (json!({"kind": "bearer"}), same, json!({"kind": "bearer"}), true),
         (json!({"kind": "bearer"}), elsewhere, json!({"kind": "bearer"}), false),
         (json!({"kind": "bearer"}), elsewhere, Value::Null, false),
-        (login.clone(), elsewhere, login.clone(), true),
-        (login.clone(), elsewhere, Value::Null, true),
+        (login.clone(), same, login.clone(), true),
+        // There the tokens would go that are got by it.
+        (login.clone(), elsewhere, login.clone(), false),
+        (login.clone(), elsewhere, Value::Null, false),
         (login, here, other, false),
     ];
     for (first, url, then, stays) in table {

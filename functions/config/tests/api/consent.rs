@@ -117,3 +117,41 @@ async fn a_handshake_comes_once_a_second_at_most() {
     let again = world.call("POST", format!("/webhooks/{id}/handshake")).send().await;
     assert_eq!(again.code(429), "too_many_tests");
 }
+
+#[tokio::test]
+async fn a_consent_is_withdrawn_by_the_endpoint_or_an_administrator_and_its_rate_holds_on() {
+    let world = World::new();
+    let id = world.webhook().await;
+    let path = format!("/webhooks/{id}/consent");
+    let refusal = |status: u16| {
+        let mut refusal = shaken(false, None);
+        refusal["answer"] = json!({"status": status, "headers": [], "body": ""});
+        refusal
+    };
+    let state = async || world.call("POST", &path).json(&json!({"text": "by mail"})).send().await.ok(201);
+    let agreed = async || world.consent(&id).await["agreed"].clone();
+
+    world.shake(&id, shaken(true, Some(30))).await;
+    world.shake(&id, shaken(false, None)).await;
+    world.shake(&id, refusal(503)).await;
+    assert_eq!(agreed().await, true, "no answer, and one that asks to try again, refuse nothing");
+    world.shake(&id, refusal(403)).await;
+    assert_eq!((agreed().await, world.allowed(&id).await), (json!(false), Some(30)));
+    state().await;
+    world.shake(&id, refusal(405)).await;
+    assert_eq!(agreed().await, true, "a statement stands, whatever an endpoint knows of handshakes");
+
+    world.shake(&id, shaken(true, Some(20))).await;
+    world.call("DELETE", &path).send().await.ok(204);
+    assert_eq!(world.consent(&id).await, json!({"origin": "https://crm.example.com", "agreed": false}));
+    assert_eq!(world.allowed(&id).await, Some(20));
+    world.call("DELETE", &path).send().await.ok(204);
+    let audit = world.get(format!("/audit?kind=webhook&id={id}")).await;
+    let items = audit["items"].as_array().unwrap();
+    let withdrawn: Vec<&Value> =
+        items.iter().filter(|entry| entry["action"] == "withdrawn").map(|entry| &entry["before"]).collect();
+    assert_eq!(withdrawn.len(), 3, "{withdrawn:?}");
+    assert!(withdrawn.iter().any(|before| before["text"] == "by mail"));
+    state().await;
+    assert_eq!((agreed().await, world.allowed(&id).await), (json!(true), Some(20)));
+}

@@ -89,3 +89,29 @@ async fn of_several_changes_of_one_version_one_is_taken() {
         assert_eq!((taken, refused), (1, 7), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_grant_is_given_again_and_taken_back_as_it_was_read() {
+    let world = World::new();
+    let path = format!("/webhooks/{}/grants", world.webhook().await);
+    let give = |until: &str, tag: &str| {
+        let grant = json!({"to": {"role": "team"}, "until": until});
+        world.call("POST", path.clone()).header("if-match", tag).json(&grant).send()
+    };
+    assert_eq!(give("2027-06-01T00:00:00Z", "*").await.code(412), "changed_since");
+    let given = json!({"to": {"role": "team"}, "until": "2027-12-01T00:00:00Z"});
+    let first = world.call("POST", &path).json(&given).send().await;
+    let tag = first.headers["etag"].to_str().unwrap().to_owned();
+    let first = first.ok(201);
+    assert_eq!((&first["etag"], &world.get(&path).await["items"][0]["etag"]), (&json!(tag), &json!(tag)));
+    give("2027-06-01T00:00:00Z", &tag).await.ok(200);
+    assert_eq!(give("2028-01-01T00:00:00Z", &tag).await.code(412), "changed_since");
+    let take = |tag: &str| {
+        let address = format!("{path}/{}", first["id"].as_str().unwrap());
+        world.call("DELETE", address).header("if-match", tag).send()
+    };
+    assert_eq!(take(&tag).await.code(412), "changed_since");
+    let now = world.get(&path).await["items"][0].clone();
+    assert_eq!(now["until"], "2027-06-01T00:00:00.000Z");
+    take(now["etag"].as_str().unwrap()).await.ok(204);
+}

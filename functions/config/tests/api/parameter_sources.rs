@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fanhook_core::limits;
 use fanhook_store::runs;
 use serde_json::{Value, json};
 
@@ -236,4 +237,33 @@ async fn a_test_has_the_time_that_its_sources_leave_and_is_not_sent_where_there_
     assert_eq!(ends, [(&json!("fetch"), &end), (&json!("test"), &end)]);
     assert_eq!(test(25).await.code(503), "unavailable");
     assert_eq!(world.deliver.questions.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_fit_where_it_stands_fails_the_start() {
+    for (url, text) in
+        [("https://crm.example.com/{coupon}/{id}", ".."), ("https://crm.example.com/x", "1\n2")]
+    {
+        let world = World::new();
+        let mut source = constant("Coupon", text);
+        source["value"]["type"] = json!("text");
+        let mut input = calling("Coupons", &world.source(&source).await);
+        input["content"]["url"] = json!(url);
+        input["content"]["body"] =
+            json!({"kind": "text", "template": "{items}", "item": "{id} {coupon} {greeting}"});
+        let hook = world.call("POST", "/webhooks").json(&input).send().await.id();
+        let push = world.call("POST", "/pushes").json(&without_coupon(&hook)).send().await.id();
+        let refused = world.start(&push, "k", &[&world.audience().await]).send().await;
+        let fields = vec!["content.parameters[0].source"];
+        assert_eq!((refused.code(409), refused.fields()), ("parameter_source_failed", fields), "{text}");
+        let refused = world.call("POST", format!("/pushes/{push}/preview")).send().await;
+        assert_eq!(refused.code(409), "parameter_source_failed", "{text}");
+    }
+    let world = World::new();
+    let mut long = constant("Long", &"x".repeat(limits::TEXT + 1));
+    long["value"]["type"] = json!("text");
+    let refused = world.call("POST", "/parameter-sources").json(&long).send().await;
+    assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["value.text"]));
+    long["value"]["text"] = json!("x".repeat(limits::TEXT));
+    world.source(&long).await;
 }

@@ -300,3 +300,30 @@ async fn a_run_of_an_untested_webhook_says_so_unless_the_caller_knows() {
     world.call("POST", format!("/webhooks/{webhook}/consent")).json(&statement).send().await.ok(201);
     assert_eq!(start("d", json!({})).await["unproved"], Value::Null);
 }
+
+#[tokio::test]
+async fn all_faults_of_an_audience_are_told_at_once_whatever_they_are_of() {
+    let world = World::new();
+    let push = world.push(&world.webhook().await).await;
+    let make =
+        async |kind: &str| world.call("POST", "/uploads").json(&json!({"kind": kind})).send().await.id();
+    let (profiles, missing) = (make("profiles").await, make("audience").await);
+    let nothing = format!("upl_{}", "0".repeat(32));
+    let start = |uploads: Value, until: &str| {
+        let input = json!({"uploads": uploads, "expires_at": until});
+        world.call("POST", format!("/pushes/{push}/runs")).header("idempotency-key", "k").json(&input).send()
+    };
+    let (late, soon) = ("2099-01-01T00:00:00Z", "2027-01-16T00:00:00Z");
+    let refused = start(json!([missing, profiles, nothing]), late).await;
+    let fields = vec!["expires_at", "uploads[0]", "uploads[1]", "uploads[2]"];
+    assert_eq!((refused.code(404), refused.fields()), ("not_found", fields));
+    assert_eq!(start(json!([missing, profiles]), soon).await.code(400), "invalid");
+    assert_eq!(start(json!([missing]), soon).await.code(409), "not_uploaded");
+
+    let wrong = json!({"name": "", "webhook": format!("whk_{}", "0".repeat(32)), "content": {"id_types": ["FAX"], "values": {}}});
+    let refused = world.call("POST", "/pushes").json(&wrong).send().await;
+    assert_eq!(
+        (refused.code(404), refused.fields()),
+        ("not_found", vec!["webhook", "name", "content.id_types[0]"])
+    );
+}

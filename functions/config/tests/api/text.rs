@@ -1,7 +1,8 @@
 //! What is read at all: JSON and query strings.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde_json::json;
+use fanhook_core::limits;
+use serde_json::{Value, json};
 
 use crate::world::{World, webhook};
 
@@ -135,4 +136,46 @@ async fn a_cursor_that_no_list_gave_is_refused_by_every_list() {
             assert_eq!(refused.fields(), ["cursor"], "{address}");
         }
     }
+}
+
+#[tokio::test]
+async fn of_a_flood_of_faults_the_first_are_told() {
+    let world = World::new();
+    let hook = world.webhook().await;
+    let many = |value: Value| json!(vec![value; 20_000]);
+    let mut floods = Vec::new();
+    for (field, value) in [
+        ("headers", json!({"name": "", "value": ""})),
+        ("parameters", json!({"name": "a", "type": "call", "source": format!("prs_{}", "0".repeat(32))})),
+    ] {
+        let mut input = webhook("Coupons");
+        input["content"][field] = many(value);
+        floods.push(("/webhooks", input));
+    }
+    let mut input = webhook("Coupons");
+    input["id_types"] = many(json!("A"));
+    floods.push(("/webhooks", input));
+    let mut input = crate::world::push(&hook);
+    input["content"]["id_types"] = many(json!("A"));
+    floods.push(("/pushes", input));
+    floods.push(("/uploads", json!(vec![json!({}); 20_000])));
+    for (path, input) in floods {
+        let mut text = input.to_string();
+        text.truncate(text.len().min(1024 * 1024));
+        let refused = world.call("POST", path).text(text).send().await;
+        assert!(refused.status == 400 && refused.bytes.len() < 100_000, "{path} {}", refused.bytes.len());
+        assert!(refused.fields().len() <= limits::FAULTS, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn all_faults_of_a_query_are_told_at_once() {
+    let world = World::new();
+    let refused = world.call("GET", "/runs?limit=x&lmit=1&push=a&push=b").send().await;
+    assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["limit", "lmit", "push"]));
+    assert_eq!(refused.body["errors"][1]["hint"], "did you mean `limit`?");
+    let refused = world.call("GET", "/webhooks?limit=0&cursor=%21").send().await;
+    assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["cursor", "limit"]));
+    assert_eq!(world.call("GET", "/profiles").send().await.fields(), ["qaid"]);
+    assert_eq!(world.call("GET", "/runs?push=a").send().await.fields(), ["push"]);
 }

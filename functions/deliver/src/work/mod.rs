@@ -98,7 +98,10 @@ impl<'a> Worker<'a> {
         let view = self.view.borrow_and_update();
         self.read_at = view.read_at;
         self.run = view.run(self.chunk.id.run).cloned();
-        self.endpoint = view.endpoint(self.job.pinned.webhook).cloned();
+        self.endpoint = view.endpoint(self.job.pinned.webhook).map(|endpoint| Endpoint {
+            settings: endpoint.settings.of_run(&self.job.pinned),
+            ..endpoint.clone()
+        });
     }
 
     /// Whether a request may start now.

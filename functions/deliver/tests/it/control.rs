@@ -155,6 +155,7 @@ async fn a_new_rate_and_a_new_secret_count_from_the_next_reading() {
         world.clock.sleep(Duration::from_secs(2)).await;
         let endpoint = endpoints::get(&*world.ledger, world.webhook).await.unwrap().unwrap();
         let settings = EndpointSettings {
+            origin: None,
             requests_per_second: None,
             allowed_per_minute: None,
             authentication: fanhook_core::webhook::Authentication::default(),

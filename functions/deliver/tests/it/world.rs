@@ -215,6 +215,7 @@ impl World {
         let key = secrets.encrypt(&context, &KEY.as_bytes().to_vec().into()).await.unwrap();
         let authentication = (setup.authentication)(key);
         let settings = EndpointSettings {
+            origin: None,
             requests_per_second: setup.rate,
             allowed_per_minute: setup.allowed,
             requests_at_a_time: setup.at_a_time,

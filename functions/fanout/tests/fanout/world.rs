@@ -147,6 +147,7 @@ impl World {
             id_types: presets(),
             sources: Vec::new(),
             uploads: uploads.clone(),
+            stays: fanhook_core::run::Stays::default(),
         };
         let parts: Vec<Part> = (0..)
             .zip(uploads)

@@ -54,8 +54,11 @@ impl PushContent {
                 "a push sends one ID type, or the first that a user has of several",
             ));
         }
+        if self.id_types.len() > limits::ID_TYPES {
+            faults.push(Fault::new("id_types", format!("there are at most {} ID types", limits::ID_TYPES)));
+        }
         let mut seen = HashSet::new();
-        for (index, code) in self.id_types.iter().enumerate() {
+        for (index, code) in self.id_types.iter().take(limits::ID_TYPES).enumerate() {
             let field = format!("id_types[{index}]");
             if !seen.insert(code) {
                 faults.push(Fault::new(&field, format!("`{code}` is named twice")));

@@ -335,13 +335,10 @@ impl Compiler<'_> {
     /// Checks that a parameter's value may stand where it is put: without variables where users share it, on one line in a line.
     fn check_place(&mut self, index: usize) {
         let Parameter { name, kind, .. } = &self.skeleton.parameters[index];
-        if *kind == ParameterType::Call {
-            // It is the same for all users and has no variables. Should it break a line, no user is sent to.
-            return;
-        }
         let text = self.push.values.get(name).map_or("", String::as_str);
         let field = || format!("values.{name}");
         if self.shared
+            && *kind != ParameterType::Call
             && let Some(at) = first_variable(text)
         {
             let detail = format!("`{{{name}}}` stands where all users of a request share it");

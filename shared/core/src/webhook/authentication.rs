@@ -113,15 +113,16 @@ impl Authentication {
         }
     }
 
-    /// Scheme, host and port that the secret goes to in requests of this content; none where there is no secret.
-    pub fn goes_to(&self, content: &Content) -> Option<String> {
-        match self {
-            Self::None {} => None,
-            Self::OAuth2 { client, .. } => {
-                origin(&client.token_url).map(|url| url.origin().ascii_serialization())
-            }
-            _ => content.origin(),
-        }
+    /// Scheme, host and port of all that the secret, or what is got by it, goes to in requests of this content; none where there is no
+    /// secret.
+    pub fn goes_to(&self, content: &Content) -> Vec<String> {
+        let token_url = match self {
+            Self::None {} => return Vec::new(),
+            Self::OAuth2 { client, .. } => origin(&client.token_url),
+            _ => None,
+        };
+        let login = token_url.map(|url| url.origin().ascii_serialization());
+        login.into_iter().chain(content.origin()).collect()
     }
 
     /// The header's value with the decrypted secret; none where there is no header, or its token has to be got first.

@@ -33,8 +33,12 @@ impl Webhook {
         if self.id_types.is_empty() {
             faults.push(Fault::new("id_types", "a webhook takes at least one ID type"));
         }
+        if self.id_types.len() > limits::ID_TYPES {
+            faults.push(Fault::new("id_types", format!("there are at most {} ID types", limits::ID_TYPES)));
+        }
         let mut seen = HashSet::new();
-        for (index, code) in self.id_types.iter().enumerate().filter(|(_, code)| !seen.insert(*code)) {
+        let named = self.id_types.iter().take(limits::ID_TYPES).enumerate();
+        for (index, code) in named.filter(|(_, code)| !seen.insert(*code)) {
             faults.push(Fault::new(format!("id_types[{index}]"), format!("`{code}` is named twice")));
         }
         let authentication = self.authentication.check(&self.content, rules).into_iter();
@@ -139,7 +143,7 @@ impl Content {
             faults.push(Fault::new("headers", format!("a webhook has at most {} headers", limits::HEADERS)));
         }
         let mut seen = HashSet::new();
-        for (index, header) in self.headers.iter().enumerate() {
+        for (index, header) in self.headers.iter().take(limits::HEADERS).enumerate() {
             let field = format!("headers[{index}]");
             faults.extend(check_header(header, &self.body).into_iter().map(|fault| fault.within(&field)));
             if !seen.insert(header.name.to_ascii_lowercase()) {
@@ -161,7 +165,7 @@ impl Content {
             faults.push(Fault::new("parameters", detail));
         }
         let mut seen = HashSet::new();
-        for (index, parameter) in self.parameters.iter().enumerate() {
+        for (index, parameter) in self.parameters.iter().take(limits::PARAMETERS).enumerate() {
             let field = format!("parameters[{index}]");
             let name = parameter.name.as_str();
             if BUILT_IN.contains(&name) {

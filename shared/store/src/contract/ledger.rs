@@ -317,6 +317,7 @@ fn pinned(run: &Run) -> Pinned {
         id_types: Vec::<IdType>::new(),
         sources: Vec::new(),
         uploads: Vec::new(),
+        stays: fanhook_core::run::Stays::default(),
     }
 }
 
@@ -438,6 +439,7 @@ async fn changes_of_state_have_one_order(table: &dyn Table) {
 async fn endpoint(table: &dyn Table, requests_per_second: Option<u32>) -> WebhookId {
     let webhook = WebhookId::new(Uuid::new_v4());
     let settings = EndpointSettings {
+        origin: None,
         requests_per_second,
         allowed_per_minute: None,
         requests_at_a_time: None,
@@ -497,6 +499,7 @@ async fn an_endpoint_is_held_for_the_longest_wait(table: &dyn Table) {
     assert_eq!(held().await, Some((Some(NOW + 120 * SECOND), true)));
     // Other settings change nothing of that; it is opened by itself.
     let settings = EndpointSettings {
+        origin: None,
         requests_per_second: None,
         allowed_per_minute: None,
         requests_at_a_time: None,

@@ -47,6 +47,7 @@ impl Endpoint<'_> {
 
 async fn put(table: &dyn Table, webhook: WebhookId) {
     let settings = EndpointSettings {
+        origin: None,
         requests_per_second: None,
         requests_at_a_time: Some(10),
         allowed_per_minute: None,

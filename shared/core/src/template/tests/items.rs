@@ -180,9 +180,8 @@ fn a_value_from_a_parameter_source_is_the_same_for_all_users_and_nothing_but_tex
     let root = call(json_items(r#"{"all":"{a}","items":"{items}"}"#, r#""{a}""#));
     let program = compile(&root, &push_of("${x}\n")).unwrap();
     assert_eq!(body(&program, &[("1", "", "")]).0, r#"{"all":"${x}\n","items":["${x}\n"]}"#);
-    let lines = compile(&call(text_items("{items}", "{a}")), &push_of("1\n2")).unwrap();
-    let (body, added) = body(&lines, &[("1", "", "")]);
-    assert!(body.is_empty() && matches!(added[0], Err(Unrendered::Unfit { .. })), "{body}");
+    let faults = compile(&call(text_items("{items}", "{a}")), &push_of("1\n2")).unwrap_err();
+    assert_eq!(faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), ["push.values.a"]);
 }
 
 /// A push whose `a` is this text, whatever stands in it.
