@@ -9,8 +9,12 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use fanhook_core::outcome::{Outcome, REASONS};
 use serde_json::{Map, Value, json};
-use utoipa::{OpenApi, openapi::OpenApi as Collected};
+use utoipa::{
+    OpenApi,
+    openapi::{Object, ObjectBuilder, OpenApi as Collected, schema::Type},
+};
 
 use crate::{access::Member, problem::Details};
 
@@ -58,7 +62,7 @@ pub(crate) fn schemas() -> &'static Map<String, Value> {
 pub(crate) struct Common;
 
 /// The problems that any request may meet: status, name among the components, what it means.
-const ALWAYS: [(&str, &str, &str); 7] = [
+const ALWAYS: [(&str, &str, &str); 8] = [
     (
         "400",
         "Invalid",
@@ -69,6 +73,7 @@ const ALWAYS: [(&str, &str, &str); 7] = [
     ("404", "NotFound", "There is no such object in the caller's workspace."),
     // An encoded `?` or `/` in an identifier may reach the function decoded, and the address is another one then.
     ("405", "MethodNotAllowed", "The address does not take this method."),
+    ("429", "TooManyRequests", "There are too many requests at the moment."),
     ("500", "Internal", "The request failed by a fault of ours."),
     ("503", "Unavailable", "The request could not be done at the moment; try again."),
 ];
@@ -77,6 +82,24 @@ const WITH_BODY: [(&str, &str, &str); 1] = [("413", "RequestTooLarge", "The requ
 /// Those that a change may meet that says which version it was made of.
 const WITH_IF_MATCH: [(&str, &str, &str); 1] =
     [("412", "ChangedSince", "The object is not as `If-Match` says.")];
+
+/// Statuses that the gateway in front answers by itself as well: to who may not come in, to what is too large, and where it, or the function
+/// behind it, has too much to do.
+const OF_GATEWAY: [&str; 7] = ["401", "403", "404", "413", "429", "500", "503"];
+
+/// The outcomes of those who were not delivered to.
+pub(crate) fn outcomes_of_failures() -> Object {
+    texts(Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Delivered).map(Outcome::name))
+}
+
+/// The reasons why somebody is not delivered to.
+pub(crate) fn reasons_of_failures() -> Object {
+    texts(REASONS.into_iter().filter(|row| row.2 != Outcome::Delivered).map(|row| row.3))
+}
+
+fn texts(options: impl Iterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(options)).build()
+}
 
 /// Describes the API: this document, OpenAPI 3.1.
 #[utoipa::path(get, path = "/openapi.json", tag = "API", operation_id = "read_document", responses(
@@ -100,8 +123,8 @@ pub(crate) fn complete(collected: &Collected) -> Value {
     link(&mut document["paths"]);
     widen(&mut document);
     let components = &mut document["components"];
-    for (_, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
-        components["responses"][name] = problem(name, description);
+    for (status, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
+        components["responses"][name] = json!({"description": description, "content": problem(status)});
     }
     components["securitySchemes"]["token"] = json!({
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
@@ -134,7 +157,7 @@ fn complete_operation(operation: &mut Value) {
     // A status without a body, or with one of another kind, says so itself.
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.starts_with(['4', '5']) && response.get("$ref").is_none() {
-            response["content"] = problem_content();
+            response["content"] = problem(status);
         }
     }
     let workspace = json!({"$ref": "#/components/parameters/Workspace"});
@@ -190,23 +213,17 @@ fn link(paths: &mut Value) {
     }
 }
 
-fn problem(name: &str, description: &str) -> Value {
-    let mut content = problem_content();
-    // The gateway in front answers some requests by itself.
-    if matches!(
-        name,
-        "Unauthorized" | "Forbidden" | "NotFound" | "RequestTooLarge" | "Unavailable" | "Internal"
-    ) {
+/// What a problem of a status says.
+fn problem(status: &str) -> Value {
+    let mut content =
+        json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    if OF_GATEWAY.contains(&status) {
         content["application/json"] = json!({"schema": {
             "type": "object", "required": ["message"],
             "properties": {"message": {"type": "string", "description": "What the gateway says."}},
         }});
     }
-    json!({"description": description, "content": content})
-}
-
-fn problem_content() -> Value {
-    json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}})
+    content
 }
 
 /// Closes every object whose properties are all named: no other field is read, and none is answered.

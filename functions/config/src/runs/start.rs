@@ -71,6 +71,7 @@ pub(crate) struct StartInput {
     (status = 200, description = "The run that was started with this key before.", body = RunView),
     (status = 202, description = "The run was started.", body = RunView),
     (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `parameter_source_failed`, `too_large`."),
+    (status = 504, description = "`unanswered`: it is not known whether an interface was asked for its value; no run was started."),
 ))]
 pub(crate) async fn start(
     marketer: Marketer,

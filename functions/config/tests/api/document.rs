@@ -47,7 +47,7 @@ fn every_operation_is_described_whole() {
         let summary = operation["summary"].as_str().unwrap();
         assert!(summary.ends_with('.') && summary.len() < 120, "{route}: {summary}");
         let responses = operation["responses"].as_object().unwrap();
-        for status in ["400", "401", "403", "404", "500", "503"] {
+        for status in ["400", "401", "403", "404", "429", "500", "503"] {
             assert!(responses.contains_key(status), "{route}: {status}");
         }
         let bodies = responses.iter().filter(|(status, _)| status.starts_with('2') && *status != "204");
@@ -66,4 +66,42 @@ async fn the_api_tells_its_description() {
     let world = World::new();
     // Not `assert_eq`: nobody reads two such documents.
     assert!(world.get("/openapi.json").await == config::document());
+}
+
+#[tokio::test]
+async fn a_body_that_may_be_null_may_be_missing_and_the_other_way_round() {
+    let world = World::new();
+    let run = world.get(format!("/runs/{}", world.run().await)).await;
+    let path = |list: &str, of: &str, what: &str| format!("/{list}/{}/{what}", run[of].as_str().unwrap());
+    let paths = [
+        path("webhooks", "webhook", "preview"),
+        path("webhooks", "webhook", "rotate-secret"),
+        path("pushes", "push", "preview"),
+        path("runs", "id", "resume"),
+    ];
+    for path in paths {
+        let missing = world.call("POST", &path).send().await;
+        assert_ne!(missing.status, 400, "{path}: {}", missing.body);
+        for null in ["null", " null\n"] {
+            let null = world.call("POST", &path).text(null).send().await;
+            assert_eq!((null.status, null.body), (missing.status, missing.body.clone()), "{path}");
+        }
+        assert_eq!(world.call("POST", &path).text("null,").send().await.code(400), "invalid_json");
+    }
+}
+
+#[tokio::test]
+async fn failures_are_asked_for_by_every_outcome_and_reason_that_is_described() {
+    let world = World::new();
+    let path = format!("/runs/{}/failures", world.run().await);
+    let document = config::document();
+    let parameters = document["paths"]["/runs/{id}/failures"]["get"]["parameters"].as_array().unwrap();
+    for name in ["outcome", "reason"] {
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        let options = parameter["schema"]["enum"].as_array().unwrap();
+        assert!(options.len() > 5 && !options.contains(&"delivered".into()), "{options:?}");
+        for option in options {
+            world.get(format!("{path}?{name}={}", option.as_str().unwrap())).await;
+        }
+    }
 }
