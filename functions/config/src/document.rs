@@ -16,7 +16,10 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, OpenApi as Collected, schema::Type},
 };
 
-use crate::{access::Member, problem::Details};
+use crate::{
+    access::Member,
+    problem::{Details, examples},
+};
 
 /// The description as it was when this was built; a test holds it to the code.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -61,27 +64,33 @@ pub(crate) fn schemas() -> &'static Map<String, Value> {
 )]
 pub(crate) struct Common;
 
-/// The problems that any request may meet: status, name among the components, what it means.
+/// The problems that any request may meet: status, name among the components, what it means with the codes of ours.
 const ALWAYS: [(&str, &str, &str); 8] = [
     (
         "400",
         "Invalid",
-        "The request is not as it must be; `errors` tells every fault, with its field and place.",
+        "The request is not as it must be: `invalid`, where `errors` tells every fault with its field and place, `invalid_json`, \
+         `invalid_if_match`, `workspace_missing`, `idempotency_key_missing`.",
     ),
-    ("401", "Unauthorized", "There is no valid token."),
-    ("403", "Forbidden", "The caller may not do this."),
-    ("404", "NotFound", "There is no such object in the caller's workspace."),
+    ("401", "Unauthorized", "`unauthorized`: there is no valid token."),
+    (
+        "403",
+        "Forbidden",
+        "The caller may not do this at all, `forbidden`, or not through this webhook, `not_granted`.",
+    ),
+    ("404", "NotFound", "`not_found`: there is no such object in the caller's workspace."),
     // An encoded `?` or `/` in an identifier may reach the function decoded, and the address is another one then.
-    ("405", "MethodNotAllowed", "The address does not take this method."),
-    ("429", "TooManyRequests", "There are too many requests at the moment."),
-    ("500", "Internal", "The request failed by a fault of ours."),
-    ("503", "Unavailable", "The request could not be done at the moment; try again."),
+    ("405", "MethodNotAllowed", "`method_not_allowed`: the address does not take this method."),
+    ("429", "TooManyRequests", "The gateway takes no more requests at the moment."),
+    ("500", "Internal", "`internal`: the request failed by a fault of ours."),
+    ("503", "Unavailable", "`unavailable`: the request could not be done at the moment; try again."),
 ];
 /// Those that a request with a body may meet as well.
-const WITH_BODY: [(&str, &str, &str); 1] = [("413", "RequestTooLarge", "The request is too large.")];
+const WITH_BODY: [(&str, &str, &str); 1] =
+    [("413", "RequestTooLarge", "`request_too_large`: the request has more bytes than are taken.")];
 /// Those that a change may meet that says which version it was made of.
 const WITH_IF_MATCH: [(&str, &str, &str); 1] =
-    [("412", "ChangedSince", "The object is not as `If-Match` says.")];
+    [("412", "ChangedSince", "`changed_since`: the object is not as `If-Match` says.")];
 
 /// Statuses that the gateway in front answers by itself as well: to who may not come in, to what is too large, and where it, or the function
 /// behind it, has too much to do.
@@ -113,8 +122,18 @@ pub(crate) async fn read(_: Member) -> Response {
 pub(crate) fn complete(collected: &Collected) -> Value {
     let mut document = serde_json::to_value(collected).unwrap_or_default();
     let schemas = &mut document["components"]["schemas"];
-    // A kind of problem may say more.
-    schemas["Problem"]["additionalProperties"] = Value::Bool(true);
+    // What some kinds of problems say beside.
+    let more = &mut schemas["Problem"]["properties"];
+    more["used_by"] = json!({
+        "type": "array", "description": "`in_use`: what uses the object, each with its name.",
+        "items": {"type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string"},
+            "push": {"$ref": "#/components/schemas/PushId"},
+            "webhook": {"$ref": "#/components/schemas/WebhookId"},
+        }},
+    });
+    more["state"] =
+        json!({"$ref": "#/components/schemas/RunState", "description": "`wrong_state`: the run's state."});
     close(schemas);
     let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for operation in operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
@@ -124,7 +143,11 @@ pub(crate) fn complete(collected: &Collected) -> Value {
     widen(&mut document);
     let components = &mut document["components"];
     for (status, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
-        components["responses"][name] = json!({"description": description, "content": problem(status)});
+        components["responses"][name] =
+            json!({"description": description, "content": problem(status, description)});
+    }
+    for (name, problem) in examples() {
+        components["examples"][name] = json!({"value": problem.json()});
     }
     components["securitySchemes"]["token"] = json!({
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
@@ -157,7 +180,7 @@ fn complete_operation(operation: &mut Value) {
     // A status without a body, or with one of another kind, says so itself.
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.starts_with(['4', '5']) && response.get("$ref").is_none() {
-            response["content"] = problem(status);
+            response["content"] = problem(status, response["description"].as_str().unwrap_or_default());
         }
     }
     let workspace = json!({"$ref": "#/components/parameters/Workspace"});
@@ -213,17 +236,29 @@ fn link(paths: &mut Value) {
     }
 }
 
-/// What a problem of a status says.
-fn problem(status: &str) -> Value {
-    let mut content =
-        json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+/// What problems of a status say: an example of each whose code the description names.
+fn problem(status: &str, description: &str) -> Value {
+    let named = examples().filter(|(name, _)| {
+        let (code, users) = name.split_once("_by_").unwrap_or((name, ""));
+        description.contains(&format!("`{code}`")) && description.contains(users)
+    });
+    let examples: Map<String, Value> = named
+        .map(|(name, _)| (name.to_owned(), json!({"$ref": format!("#/components/examples/{name}")})))
+        .collect();
+    let mut content = Map::new();
+    if !examples.is_empty() {
+        let schema = json!({"$ref": "#/components/schemas/Problem"});
+        content
+            .insert("application/problem+json".to_owned(), json!({"schema": schema, "examples": examples}));
+    }
     if OF_GATEWAY.contains(&status) {
-        content["application/json"] = json!({"schema": {
+        let schema = json!({
             "type": "object", "required": ["message"],
             "properties": {"message": {"type": "string", "description": "What the gateway says."}},
-        }});
+        });
+        content.insert("application/json".to_owned(), json!({"schema": schema}));
     }
-    content
+    content.into()
 }
 
 /// Closes every object whose properties are all named: no other field is read, and none is answered.

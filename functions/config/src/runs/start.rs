@@ -47,7 +47,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// What a run is started with.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"uploads": ["upl_0190a5b2c3d4e5f60718293a4b5c6d7e"], "expires_at": "2027-02-01T00:00:00Z"}))]
+#[schema(example = json!({"uploads": ["upl_0190a5b2c3d4e5f60718293a4b5c6d7e"]}))]
 pub(crate) struct StartInput {
     /// Files of the audience, a part each.
     #[schema(min_items = 1, max_items = 40)]
