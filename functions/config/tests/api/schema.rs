@@ -135,14 +135,15 @@ fn list(value: &Value) -> &[Value] {
 
 #[test]
 fn what_a_schema_does_not_allow_is_told() {
+    type Change = fn(&mut Value);
     let document = config::document();
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    let told = |name: &str, change: fn(&mut Value)| {
+    let told = |name: &str, change: Change| {
         let mut example = schemas[name]["example"].clone();
         change(&mut example);
         check(&document, &schemas[name], &example, "").unwrap_err()
     };
-    let table: [(&str, fn(&mut Value), &str); 9] = [
+    let table: [(&str, Change, &str); 9] = [
         ("Run", |run| run["parts"][0]["more"] = 1.into(), ".parts[0].more: nothing is said of this member"),
         ("Run", |run| run["more"] = 1.into(), ".more: nothing is said of this member"),
         ("Run", |run| run["state"] = "gone".into(), ".state: \"gone\" is against `enum`"),
