@@ -9,10 +9,17 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use fanhook_core::outcome::{Outcome, REASONS};
 use serde_json::{Map, Value, json};
-use utoipa::{OpenApi, openapi::OpenApi as Collected};
+use utoipa::{
+    OpenApi,
+    openapi::{Object, ObjectBuilder, OpenApi as Collected, schema::Type},
+};
 
-use crate::{access::Member, problem::Details};
+use crate::{
+    access::Member,
+    problem::{Details, examples},
+};
 
 /// The description as it was when this was built; a test holds it to the code.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -57,26 +64,51 @@ pub(crate) fn schemas() -> &'static Map<String, Value> {
 )]
 pub(crate) struct Common;
 
-/// The problems that any request may meet: status, name among the components, what it means.
-const ALWAYS: [(&str, &str, &str); 7] = [
+/// The problems that any request may meet: status, name among the components, what it means with the codes of ours.
+const ALWAYS: [(&str, &str, &str); 8] = [
     (
         "400",
         "Invalid",
-        "The request is not as it must be; `errors` tells every fault, with its field and place.",
+        "The request is not as it must be: `invalid`, where `errors` tells every fault with its field and place, `invalid_json`, \
+         `invalid_if_match`, `workspace_missing`, `idempotency_key_missing`.",
     ),
-    ("401", "Unauthorized", "There is no valid token."),
-    ("403", "Forbidden", "The caller may not do this."),
-    ("404", "NotFound", "There is no such object in the caller's workspace."),
+    ("401", "Unauthorized", "`unauthorized`: there is no valid token."),
+    (
+        "403",
+        "Forbidden",
+        "The caller may not do this at all, `forbidden`, or not through this webhook, `not_granted`.",
+    ),
+    ("404", "NotFound", "`not_found`: there is no such object in the caller's workspace."),
     // An encoded `?` or `/` in an identifier may reach the function decoded, and the address is another one then.
-    ("405", "MethodNotAllowed", "The address does not take this method."),
-    ("500", "Internal", "The request failed by a fault of ours."),
-    ("503", "Unavailable", "The request could not be done at the moment; try again."),
+    ("405", "MethodNotAllowed", "`method_not_allowed`: the address does not take this method."),
+    ("429", "TooManyRequests", "The gateway takes no more requests at the moment."),
+    ("500", "Internal", "`internal`: the request failed by a fault of ours."),
+    ("503", "Unavailable", "`unavailable`: the request could not be done at the moment; try again."),
 ];
 /// Those that a request with a body may meet as well.
-const WITH_BODY: [(&str, &str, &str); 1] = [("413", "RequestTooLarge", "The request is too large.")];
+const WITH_BODY: [(&str, &str, &str); 1] =
+    [("413", "RequestTooLarge", "`request_too_large`: the request has more bytes than are taken.")];
 /// Those that a change may meet that says which version it was made of.
 const WITH_IF_MATCH: [(&str, &str, &str); 1] =
-    [("412", "ChangedSince", "The object is not as `If-Match` says.")];
+    [("412", "ChangedSince", "`changed_since`: the object is not as `If-Match` says.")];
+
+/// Statuses that the gateway in front answers by itself as well: to who may not come in, to what is too large, and where it, or the function
+/// behind it, has too much to do.
+const OF_GATEWAY: [&str; 7] = ["401", "403", "404", "413", "429", "500", "503"];
+
+/// The outcomes of those who were not delivered to.
+pub(crate) fn outcomes_of_failures() -> Object {
+    texts(Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Delivered).map(Outcome::name))
+}
+
+/// The reasons why somebody is not delivered to.
+pub(crate) fn reasons_of_failures() -> Object {
+    texts(REASONS.into_iter().filter(|row| row.2 != Outcome::Delivered).map(|row| row.3))
+}
+
+fn texts(options: impl Iterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(options)).build()
+}
 
 /// Describes the API: this document, OpenAPI 3.1.
 #[utoipa::path(get, path = "/openapi.json", tag = "API", operation_id = "read_document", responses(
@@ -90,8 +122,18 @@ pub(crate) async fn read(_: Member) -> Response {
 pub(crate) fn complete(collected: &Collected) -> Value {
     let mut document = serde_json::to_value(collected).unwrap_or_default();
     let schemas = &mut document["components"]["schemas"];
-    // A kind of problem may say more.
-    schemas["Problem"]["additionalProperties"] = Value::Bool(true);
+    // What some kinds of problems say beside.
+    let more = &mut schemas["Problem"]["properties"];
+    more["used_by"] = json!({
+        "type": "array", "description": "`in_use`: what uses the object, each with its name.",
+        "items": {"type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string"},
+            "push": {"$ref": "#/components/schemas/PushId"},
+            "webhook": {"$ref": "#/components/schemas/WebhookId"},
+        }},
+    });
+    more["state"] =
+        json!({"$ref": "#/components/schemas/RunState", "description": "`wrong_state`: the run's state."});
     close(schemas);
     let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for operation in operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
@@ -100,8 +142,12 @@ pub(crate) fn complete(collected: &Collected) -> Value {
     link(&mut document["paths"]);
     widen(&mut document);
     let components = &mut document["components"];
-    for (_, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
-        components["responses"][name] = problem(name, description);
+    for (status, name, description) in ALWAYS.into_iter().chain(WITH_BODY).chain(WITH_IF_MATCH) {
+        components["responses"][name] =
+            json!({"description": description, "content": problem(status, description)});
+    }
+    for (name, problem) in examples() {
+        components["examples"][name] = json!({"value": problem.json()});
     }
     components["securitySchemes"]["token"] = json!({
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
@@ -134,7 +180,7 @@ fn complete_operation(operation: &mut Value) {
     // A status without a body, or with one of another kind, says so itself.
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.starts_with(['4', '5']) && response.get("$ref").is_none() {
-            response["content"] = problem_content();
+            response["content"] = problem(status, response["description"].as_str().unwrap_or_default());
         }
     }
     let workspace = json!({"$ref": "#/components/parameters/Workspace"});
@@ -190,23 +236,29 @@ fn link(paths: &mut Value) {
     }
 }
 
-fn problem(name: &str, description: &str) -> Value {
-    let mut content = problem_content();
-    // The gateway in front answers some requests by itself.
-    if matches!(
-        name,
-        "Unauthorized" | "Forbidden" | "NotFound" | "RequestTooLarge" | "Unavailable" | "Internal"
-    ) {
-        content["application/json"] = json!({"schema": {
+/// What problems of a status say: an example of each whose code the description names.
+fn problem(status: &str, description: &str) -> Value {
+    let named = examples().filter(|(name, _)| {
+        let (code, users) = name.split_once("_by_").unwrap_or((name, ""));
+        description.contains(&format!("`{code}`")) && description.contains(users)
+    });
+    let examples: Map<String, Value> = named
+        .map(|(name, _)| (name.to_owned(), json!({"$ref": format!("#/components/examples/{name}")})))
+        .collect();
+    let mut content = Map::new();
+    if !examples.is_empty() {
+        let schema = json!({"$ref": "#/components/schemas/Problem"});
+        content
+            .insert("application/problem+json".to_owned(), json!({"schema": schema, "examples": examples}));
+    }
+    if OF_GATEWAY.contains(&status) {
+        let schema = json!({
             "type": "object", "required": ["message"],
             "properties": {"message": {"type": "string", "description": "What the gateway says."}},
-        }});
+        });
+        content.insert("application/json".to_owned(), json!({"schema": schema}));
     }
-    json!({"description": description, "content": content})
-}
-
-fn problem_content() -> Value {
-    json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}})
+    content.into()
 }
 
 /// Closes every object whose properties are all named: no other field is read, and none is answered.

@@ -155,9 +155,7 @@ pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>, if_match: IfM
         if !users.is_empty() {
             let users: Vec<_> =
                 users.iter().map(|webhook| json!({"webhook": webhook.id, "name": webhook.name})).collect();
-            let problem =
-                Problem::conflict("in_use", "webhooks name this ID type; change or delete them first");
-            return Err(problem.with("used_by", users));
+            return Err(Problem::in_use(users));
         }
         let before = old.types.iter().find(|other| other.code == code);
         let entry = admin.entry(Action::Deleted, ("id_type", code.as_str()), before, None);

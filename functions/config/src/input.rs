@@ -30,17 +30,16 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Input<T>
     }
 }
 
-/// A JSON body that may be missing.
+/// A JSON body that may be missing, or `null`.
 pub(crate) struct Optional<T>(pub(crate) Option<T>);
 
 impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Optional<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         let body = body(request).await?;
-        if body.trim_ascii().is_empty() {
-            Ok(Self(None))
-        } else {
-            parse(&body).map(|input| Self(Some(input)))
+        match body.trim_ascii() {
+            b"" | b"null" => Ok(Self(None)),
+            _ => parse(&body).map(|input| Self(Some(input))),
         }
     }
 }

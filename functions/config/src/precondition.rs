@@ -47,7 +47,8 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
 #[derive(Clone, Debug, Default, IntoParams)]
 #[into_params(names("If-Match"), parameter_in = Header)]
 pub(crate) struct IfMatch(
-    /// The `ETag` that the object had when it was read, so that nobody's change in between is lost; or `*`: whichever, if it is there.
+    /// The `ETag` that the object had when it was read, so that nobody's change in between is lost: its version, as in `"3"`, or a digest
+    /// of what has none, as in `"5feceb66ffc86f38"`. Or `*`: whichever, if it is there.
     #[param(example = "\"3\"", value_type = Option<String>)]
     Option<Vec<String>>,
 );

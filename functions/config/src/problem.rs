@@ -1,5 +1,7 @@
 //! Errors, as RFC 9457 problem details.
 
+mod examples;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -12,6 +14,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub(crate) use self::examples::examples;
+
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Details>);
@@ -19,10 +23,6 @@ pub(crate) struct Problem(Box<Details>);
 /// Why a request was not done (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-#[schema(example = json!({
-    "type": "urn:fanhook:problem:invalid", "title": "Bad Request", "status": 400, "code": "invalid", "detail": "the input has a fault",
-    "errors": [{"field": "content.url", "line": 1, "column": 9, "detail": "…", "hint": "…"}],
-}))]
 pub(crate) struct Details {
     /// `urn:fanhook:problem:` and the code.
     #[serde(rename = "type")]
@@ -30,6 +30,7 @@ pub(crate) struct Details {
     /// The status in words.
     title: &'static str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What a person should know of this occurrence.
     detail: String,
@@ -38,7 +39,7 @@ pub(crate) struct Details {
     /// All faults of the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
-    /// What more there is to say, as the users of an object that can't be deleted.
+    /// What some kinds say beside; `document` describes it.
     #[serde(flatten)]
     #[schema(ignore)]
     more: Map<String, Value>,
@@ -80,6 +81,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// 409 with what uses the object.
+    pub(crate) fn in_use(users: Vec<Value>) -> Self {
+        let detail = "others use this object; change or delete them first";
+        Self::conflict("in_use", detail).with("used_by", users)
+    }
+
     /// 409 after several attempts that others were faster than.
     pub(crate) fn busy() -> Self {
         Self::conflict("changed_meanwhile", "others change this object at the moment; try again")
@@ -91,14 +98,20 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
+    /// 504: a request may have been sent, and no answer to it was seen.
+    pub(crate) fn unanswered() -> Self {
+        let detail = "no answer came in time; it is not known whether a request was sent";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "unanswered", detail)
+    }
+
     /// 500: our own code failed, and the log says how.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed by a fault of ours")
     }
 
-    #[cfg(test)]
+    /// What the caller gets.
     pub(crate) fn json(&self) -> Value {
-        serde_json::to_value(&self.0).expect("problems are JSON")
+        serde_json::to_value(&self.0).unwrap_or_default()
     }
 
     /// The same problem with faults.
@@ -132,10 +145,7 @@ impl From<DirectError> for Problem {
         tracing::error!(error = chain(&error), "a question has no answer");
         match error {
             DirectError::Busy(_) => Self::unavailable(),
-            DirectError::Unanswered(_) => {
-                let detail = "no answer came in time; it is not known whether a request was sent";
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "unanswered", detail)
-            }
+            DirectError::Unanswered(_) => Self::unanswered(),
             DirectError::Failed(_) => Self::internal(),
         }
     }

@@ -69,12 +69,13 @@ pub(crate) async fn take(caller: &Caller, webhook: &Webhook) -> Result<Calls> {
             None => faults.push(Fault::new(place(index), "its parameter source is gone")),
         }
     }
-    if faults.is_empty() { Ok(calls) } else { Err(failed("a parameter source gives no value", faults)) }
+    if faults.is_empty() { Ok(calls) } else { Err(failed(faults)) }
 }
 
 /// 409: what parameter sources gave can't be sent.
-pub(crate) fn failed(what: &str, faults: Vec<Fault>) -> Problem {
-    Problem::conflict("parameter_source_failed", format!("{what}; nothing was sent")).errors(faults)
+pub(crate) fn failed(faults: Vec<Fault>) -> Problem {
+    let detail = "a parameter source gives no value that can be sent; nothing was sent";
+    Problem::conflict("parameter_source_failed", detail).errors(faults)
 }
 
 /// A fault of a value that a parameter source gave, told of the parameter.

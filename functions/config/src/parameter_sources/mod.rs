@@ -208,7 +208,7 @@ pub(crate) async fn replace(
 #[utoipa::path(delete, path = "/parameter-sources/{id}", tag = "Parameter sources", operation_id = "delete_parameter_source",
     params(("id" = ParameterSourceId, Path), IfMatch), responses(
     (status = 204, description = "It is gone."),
-    (status = 409, description = "`in_use`, with its users; `changed_meanwhile`."),
+    (status = 409, description = "`in_use`, with the webhooks in `used_by`; `changed_meanwhile`."),
 ))]
 pub(crate) async fn delete(
     admin: Admin,
@@ -231,8 +231,7 @@ pub(crate) async fn delete(
                         .iter()
                         .map(|webhook| json!({"webhook": webhook.id, "name": webhook.name}))
                         .collect();
-                    let detail = "webhooks use this parameter source; change or delete them first";
-                    return Err(Problem::conflict("in_use", detail).with("used_by", users));
+                    return Err(Problem::in_use(users));
                 }
             }
             Deleted::Changed => {}

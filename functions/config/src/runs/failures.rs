@@ -39,10 +39,10 @@ const AT_A_TIME: usize = 8;
 #[serde(deny_unknown_fields)]
 pub(crate) struct FailureQuery {
     /// Only those with this outcome.
-    #[param(value_type = Option<Outcome>)]
+    #[param(schema_with = crate::document::outcomes_of_failures)]
     outcome: Option<String>,
     /// Only those with this reason.
-    #[param(value_type = Option<Reason>)]
+    #[param(schema_with = crate::document::reasons_of_failures)]
     reason: Option<String>,
     /// Most items of the page; 100 where it is left out.
     #[param(minimum = 1, maximum = 1000)]

@@ -49,7 +49,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// What a run is started with.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"uploads": ["upl_0190a5b2c3d4e5f60718293a4b5c6d7e"], "expires_at": "2027-02-01T00:00:00Z"}))]
+#[schema(example = json!({"uploads": ["upl_0190a5b2c3d4e5f60718293a4b5c6d7e"]}))]
 pub(crate) struct StartInput {
     /// Files of the audience, a part each.
     #[schema(min_items = 1, max_items = 40)]
@@ -73,6 +73,7 @@ pub(crate) struct StartInput {
     (status = 200, description = "The run that was started with this key before.", body = RunView),
     (status = 202, description = "The run was started.", body = RunView),
     (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `parameter_source_failed`, `too_large`."),
+    (status = 504, description = "`unanswered`: it is not known whether an interface was asked for its value; no run was started."),
 ))]
 pub(crate) async fn start(
     marketer: Marketer,
@@ -273,7 +274,7 @@ pub(crate) async fn pin(
     // What was checked when it was saved fits still: only values of parameter sources are new.
     if let Err(faults) = Program::compile(&pinned.content, &pinned.push_content, heading) {
         let faults = faults.into_iter().map(|fault| calls::of_source(fault, webhook)).collect();
-        return Err(calls::failed("a parameter source's value does not fit", faults));
+        return Err(calls::failed(faults));
     }
     if serde_json::to_vec(&pinned).map_or(usize::MAX, |json| json.len()) > limits::PINNED {
         let detail = format!("webhook, push and ID types together have more than {} bytes", limits::PINNED);

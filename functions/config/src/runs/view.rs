@@ -76,8 +76,15 @@ impl From<Run> for RunItem {
     "id": "run_0190a5b2c3d4e5f60718293a4b5c6d7e", "push": "psh_0190a5b2c3d4e5f60718293a4b5c6d7f",
     "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "state": "running", "created_at": "2027-01-15T08:00:00.000Z",
     "recipients": 10000, "audience_read": true, "done": 6400, "progress": 0.64, "per_second": 212.5, "seconds_left": 17,
-    "outcomes": {"delivered": 6112, "no_id": 201, "empty_value": 87}, "reasons": {"delivered": 6112, "no_id": 201, "empty_value": 87},
-    "parts": [],
+    "outcomes": {
+        "delivered": 6112, "no_id": 201, "empty_value": 87, "too_large": 0, "suppressed": 0, "refused": 0, "exhausted": 0, "expired": 0,
+        "cancelled": 0, "unknown": 0,
+    },
+    "reasons": {"delivered": 6112, "no_id": 201, "empty_value": 87},
+    "parts": [{
+        "part": 0, "upload": "upl_0190a5b2c3d4e5f60718293a4b5c6d7e", "state": "ended", "recipients": 10000, "chunks": 50, "released": 50,
+        "lines": 10003, "bad_rows": 1, "duplicates": 1, "blanks": 0, "headers": 1,
+    }],
 }))]
 pub(crate) struct RunView {
     #[serde(flatten)]

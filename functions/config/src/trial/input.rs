@@ -39,7 +39,7 @@ pub(crate) struct IdInput {
 /// A test send through a webhook alone.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}, "values": {"coupon": "B10"}}))]
+#[schema(example = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}, "values": {"text": "Happy birthday"}}))]
 pub(crate) struct WebhookTest {
     /// Whom to send to.
     id: IdInput,
@@ -65,7 +65,7 @@ pub(crate) struct PushTest {
 /// A preview of a webhook's message; what is left out is made up.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}, "values": {"coupon": "B10"}}))]
+#[schema(example = json!({"id": {"type": "MOBILE", "value": "+4915112345678"}, "values": {"text": "Happy birthday"}}))]
 pub(crate) struct WebhookPreview {
     /// A user, whose ID is read from the profile.
     #[serde(default)]

@@ -21,7 +21,7 @@ use fanhook_core::{
     time::Millis,
     webhook::Webhook,
 };
-use fanhook_store::proofs;
+use fanhook_store::{ports::DirectError, proofs};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -85,6 +85,7 @@ pub(crate) struct TestView {
     (status = 200, description = "The request; nothing was sent.", body = PreviewView),
     (status = 409, description = "`parameter_source_failed`, `too_large`."),
     (status = 429, description = "`too_many_tests`."),
+    (status = 504, description = "`unanswered`: it is not known whether an interface was asked for its value."),
 ))]
 pub(crate) async fn preview_webhook(
     member: Member,
@@ -108,6 +109,7 @@ pub(crate) async fn preview_webhook(
     (status = 200, description = "One request, under policy `all` one for each ID; nothing was sent.", body = PreviewView),
     (status = 409, description = "`push_outdated`, `parameter_source_failed`, `too_large`."),
     (status = 429, description = "`too_many_tests`."),
+    (status = 504, description = "`unanswered`: it is not known whether an interface was asked for its value."),
 ))]
 pub(crate) async fn preview_push(
     member: Member,
@@ -253,7 +255,11 @@ pub(crate) async fn ask(caller: &Caller, question: &Question) -> Result<Answer> 
     if left.is_zero() {
         return Err(Problem::unavailable());
     }
-    Ok(caller.deliver.ask(question, left).await?)
+    caller.deliver.ask(question, left).await.map_err(|error| match (question, error) {
+        // It sends nothing: there is nothing that is not known.
+        (Question::Preview(_), DirectError::Unanswered(source)) => DirectError::Busy(source).into(),
+        (_, error) => error.into(),
+    })
 }
 
 /// An answer that is none to what was asked.

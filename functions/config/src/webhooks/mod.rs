@@ -275,9 +275,7 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
                 if !users.is_empty() {
                     let users: Vec<_> =
                         users.iter().map(|push| json!({"push": push.id, "name": push.name})).collect();
-                    let problem =
-                        Problem::conflict("in_use", "pushes use this webhook; change or delete them first");
-                    return Err(problem.with("used_by", users));
+                    return Err(Problem::in_use(users));
                 }
             }
             Deleted::Changed => {}

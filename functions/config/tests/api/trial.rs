@@ -215,7 +215,7 @@ async fn a_test_is_a_log_for_those_who_want_text() {
     let disposition = answer.headers["content-disposition"].to_str().unwrap();
     assert!(disposition.starts_with("attachment; filename=\"test-whk_"), "{disposition}");
     let text = String::from_utf8(answer.bytes.to_vec()).unwrap().replace(&id, "whk_…");
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         Test send at 2027-01-15T08:00:01.000Z through whk_…, version 1
         A real send: exhausted (exhausted_status), when further tries have ended as this one
         Failure: the receiver answered with status 503
@@ -237,7 +237,7 @@ async fn a_test_is_a_log_for_those_who_want_text() {
         TLS               -
         first byte        0.050 ms
         total          2000.001 ms
-    "#]]
+    "]]
     .assert_eq(&text);
 }
 

@@ -22,7 +22,7 @@ use lambda_http::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::repeating::Repeating;
+use crate::{described, repeating::Repeating};
 
 pub(crate) const START: Millis = Millis(1_800_000_000_000);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
@@ -176,7 +176,9 @@ impl Call<'_> {
         } else {
             serde_json::from_slice(&bytes).expect("JSON")
         };
-        Answer { status, headers, bytes, body }
+        let answer = Answer { status, headers, bytes, body };
+        described::hold(self.method, path, self.body.as_deref(), &answer);
+        answer
     }
 }
 
