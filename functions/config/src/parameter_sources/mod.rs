@@ -13,9 +13,10 @@ use fanhook_core::{
     webhook::Webhook,
 };
 use fanhook_store::{
-    parameter_sources,
+    Deleted,
+    parameter_sources::{self, Made, Replaced},
     ports::Table,
-    webhooks::{self, Deleted, Saved},
+    webhooks,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -143,8 +144,8 @@ pub(crate) async fn create(
     let view = ParameterSourceView::audited(&source);
     let entry = admin.entry(Action::Made, ("parameter_source", &id.to_string()), None, Some(&view));
     match parameter_sources::create(&*admin.config, &source, &entry).await? {
-        Saved::Done => Ok((StatusCode::CREATED, tagged(&source))),
-        _ => Err(name_taken()),
+        Made::Done => Ok((StatusCode::CREATED, tagged(&source))),
+        Made::NameTaken => Err(name_taken()),
     }
 }
 
@@ -195,10 +196,10 @@ pub(crate) async fn replace(
         let of = ("parameter_source", &*id.to_string());
         let entry = admin.entry(Action::Replaced, of, Some(&before), Some(&after));
         match parameter_sources::replace(&*admin.config, &old, &new, &entry).await? {
-            Saved::Done => return Ok(tagged(&new)),
-            Saved::NameTaken => return Err(name_taken()),
-            Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed | Saved::SourceGone | Saved::TypesChanged => {}
+            Replaced::Done => return Ok(tagged(&new)),
+            Replaced::NameTaken => return Err(name_taken()),
+            Replaced::Gone => return Err(Problem::not_found()),
+            Replaced::Changed => {}
         }
     }
     Err(Problem::busy())
@@ -222,7 +223,7 @@ pub(crate) async fn delete(
         let entry = admin.entry(Action::Deleted, ("parameter_source", &id.to_string()), Some(&view), None);
         match parameter_sources::delete(&*admin.config, &source, &entry).await? {
             Deleted::Done => return Ok(StatusCode::NO_CONTENT),
-            Deleted::Unknown => return Err(Problem::not_found()),
+            Deleted::Gone => return Err(Problem::not_found()),
             Deleted::InUse => {
                 let users = users(&*admin.config, &admin.workspace, id).await?;
                 // None: the last one has just gone.

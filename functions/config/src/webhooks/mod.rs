@@ -13,12 +13,13 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
+    Deleted,
     audit::Entry,
     endpoints,
     id_types::{self, IdTypes},
     proofs::Proofs,
     pushes,
-    webhooks::{self, Deleted, Saved},
+    webhooks::{self, Made, Replaced},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -177,10 +178,10 @@ async fn store(
 ) -> Result<()> {
     for _ in 0..ATTEMPTS {
         match webhooks::create(&*admin.config, webhook, &types, entry).await? {
-            Saved::Done => return Ok(()),
-            Saved::NameTaken | Saved::Changed | Saved::Unknown => return Err(name_taken()),
-            Saved::SourceGone => return Err(Problem::invalid(calls::check(admin, webhook).await?)),
-            Saved::TypesChanged => types = input.check(admin, None).await?,
+            Made::Done => return Ok(()),
+            Made::NameTaken => return Err(name_taken()),
+            Made::SourceGone => return Err(Problem::invalid(calls::check(admin, webhook).await?)),
+            Made::TypesChanged => types = input.check(admin, None).await?,
         }
     }
     Err(Problem::busy())
@@ -231,15 +232,15 @@ pub(crate) async fn replace(
         let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
         match webhooks::replace(&*admin.config, &old, &new, Some(&types), &entry).await? {
-            Saved::Done => {
+            Replaced::Done => {
                 endpoint::settle(&admin, id).await?;
                 endpoints::open(&*admin.ledger, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
-            Saved::NameTaken => return Err(name_taken()),
-            Saved::Unknown => return Err(Problem::not_found()),
-            Saved::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
-            Saved::Changed | Saved::TypesChanged => {}
+            Replaced::NameTaken => return Err(name_taken()),
+            Replaced::Gone => return Err(Problem::not_found()),
+            Replaced::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
+            Replaced::Changed => {}
         }
     }
     Err(Problem::busy())
@@ -268,7 +269,7 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
                 clear(&admin, id).await?;
                 return Ok(StatusCode::NO_CONTENT);
             }
-            Deleted::Unknown => return Err(Problem::not_found()),
+            Deleted::Gone => return Err(Problem::not_found()),
             Deleted::InUse => {
                 let users = pushes::using(&*admin.config, &admin.workspace, id).await?;
                 // None: the last one has just gone.

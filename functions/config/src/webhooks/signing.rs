@@ -11,7 +11,7 @@ use fanhook_core::{
 };
 use fanhook_store::{
     ports::SecretContext,
-    webhooks::{self, Saved},
+    webhooks::{self, Replaced},
 };
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
@@ -213,13 +213,13 @@ pub(crate) async fn rotate_secret(
         let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
         match webhooks::replace(&*admin.config, &old, &new, None, &entry).await? {
-            Saved::Done => {
+            Replaced::Done => {
                 settle(&admin, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
-            Saved::Unknown => return Err(Problem::not_found()),
-            // Name, sources and ID types are its own already, so that only a change by others is in the way.
-            Saved::Changed | Saved::NameTaken | Saved::SourceGone | Saved::TypesChanged => {}
+            Replaced::Gone => return Err(Problem::not_found()),
+            // Name and sources are its own already, so that only a change by others is in the way.
+            Replaced::Changed | Replaced::NameTaken | Replaced::SourceGone => {}
         }
     }
     Err(Problem::busy())
