@@ -18,11 +18,8 @@ use crate::{
     input::Input,
     output::Page,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// An ID type as a caller writes it; its code stands in the path.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

@@ -12,6 +12,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+/// Attempts at a change that others are faster at.
+pub(crate) const ATTEMPTS: usize = 10;
+
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Details>);
@@ -80,7 +83,7 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 409 after several attempts that others were faster than.
+    /// 409 after [`ATTEMPTS`] that others were faster than.
     pub(crate) fn busy() -> Self {
         Self::conflict("changed_meanwhile", "others change this object at the moment; try again")
     }

@@ -23,12 +23,9 @@ use crate::{
     organization_key,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A push as a marketer writes it.
 #[derive(Debug, Deserialize, ToSchema)]

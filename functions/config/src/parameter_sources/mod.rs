@@ -29,12 +29,9 @@ use crate::{
     input::Input,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A parameter source as an administrator writes it.
 #[derive(Deserialize, ToSchema)]

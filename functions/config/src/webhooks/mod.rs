@@ -40,12 +40,9 @@ use crate::{
     output::{Page, PageQuery},
     parameter_sources::calls,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A webhook as an administrator writes it.
 #[derive(Deserialize, ToSchema)]

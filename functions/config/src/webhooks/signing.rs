@@ -17,13 +17,13 @@ use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ATTEMPTS, find, settle, view::WebhookView};
+use super::{find, settle, view::WebhookView};
 use crate::{
     access::{Admin, Caller, Id},
     audit::Action,
     input::Optional,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
 
 /// Random numbers of 8 bytes in a secret that is made here: 32 bytes, as Standard Webhooks advises, and an Ed25519 seed.
