@@ -7,9 +7,9 @@ use axum::{
 };
 use fanhook_core::fault::Fault;
 use fanhook_lambda::telemetry::chain;
-use fanhook_store::{StoreError, ports::DirectError};
+use fanhook_store::{StoreError, Users, ports::DirectError};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 /// Attempts at a change that others are faster at.
@@ -81,6 +81,22 @@ impl Problem {
     /// 409.
     pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 409: another object has the name; `what` as in `webhook`.
+    pub(crate) fn name_taken(what: &str) -> Self {
+        let fault = Fault::new("name", format!("another {what} of the workspace has this name"));
+        Self::conflict("name_taken", "the name is taken").errors(vec![fault])
+    }
+
+    /// 409: the object is used and can't be deleted; `what` as in `webhook`.
+    pub(crate) fn in_use(what: &str, users: &Users) -> Self {
+        let told: Vec<Value> =
+            users.first.iter().map(|(id, name)| json!({users.kind: id, "name": name})).collect();
+        let detail = format!("this {what} is used; change or delete first what uses it");
+        let untold = users.count > told.len();
+        let problem = Self::conflict("in_use", detail).with("used_by", told);
+        if untold { problem.with("used_by_count", users.count) } else { problem }
     }
 
     /// 409 after [`ATTEMPTS`] that others were faster than.

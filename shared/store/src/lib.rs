@@ -38,7 +38,7 @@ pub mod uploads;
 pub mod webhooks;
 
 pub use ports::{StoreError, StoreResult};
-pub use versioned::Deleted;
+pub use versioned::{Deleted, Users};
 
 /// What a change of something that was read before gives.
 #[must_use]

@@ -7,7 +7,7 @@ use fanhook_core::{
 };
 
 use crate::{
-    StoreResult, Written,
+    StoreResult, Users, Written,
     audit::Entry,
     keys,
     ports::{Condition, Key, Table, Write},
@@ -116,19 +116,11 @@ pub async fn list(
     versioned::list(config, workspace, after, limit).await
 }
 
-/// All pushes that use a webhook: read when its deletion is refused.
-pub async fn using(
+/// The pushes that use a webhook: read when its deletion is refused.
+pub async fn users(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-) -> StoreResult<Vec<Push>> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let (pushes, more) = list(config, workspace, after, 100).await?;
-        found.extend(pushes.into_iter().filter(|push| push.webhook == webhook));
-        match more {
-            Some(more) => after = Some(more),
-            None => return Ok(found),
-        }
-    }
+) -> StoreResult<Option<Users>> {
+    versioned::users(config, workspace, |push: &Push| push.webhook == webhook).await
 }

@@ -3,9 +3,9 @@
 //! A change needs the version that was read, and stands in one transaction with all else that must hold at that moment ([`Writes`]): so
 //! nothing is overwritten that its writer did not see, and nothing deleted that is used, whatever happens at once.
 
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
-use fanhook_core::id::WorkspaceId;
+use fanhook_core::{id::WorkspaceId, limits};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -23,7 +23,7 @@ pub(crate) trait Versioned: Serialize + DeserializeOwned {
     /// Beginning of its sort keys.
     const PREFIX: &'static str;
     /// Its identifier.
-    type Id: Copy + FromStr;
+    type Id: Copy + Display + FromStr;
 
     /// Where it is kept.
     fn key(workspace: &WorkspaceId, id: Self::Id) -> Key;
@@ -45,6 +45,17 @@ pub enum Deleted {
     Changed,
     /// It was gone before.
     Gone,
+}
+
+/// Who uses an object: told where its deletion is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Users {
+    /// What they are, as in `webhook`.
+    pub kind: &'static str,
+    /// Identifier and name of each, oldest first; of the first [`limits::PAGE`] only, so that any number fits an answer.
+    pub first: Vec<(String, String)>,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// One object of a workspace.
@@ -78,6 +89,28 @@ pub(crate) async fn list<V: Versioned>(
         id.ok_or_else(|| StoreError::corrupt(V::WHAT, "its sort key is not an identifier"))
     };
     Ok((objects, page.more.map(parse).transpose()?))
+}
+
+/// The objects of a workspace that use what `uses` asks for; none where there are none.
+pub(crate) async fn users<V: Versioned>(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    uses: impl Fn(&V) -> bool,
+) -> StoreResult<Option<Users>> {
+    let (mut found, mut after) = (Users { kind: V::WHAT, first: Vec::new(), count: 0 }, None);
+    loop {
+        let (page, more) = list::<V>(config, workspace, after, limits::PAGE).await?;
+        for user in page.iter().filter(|object| uses(object)) {
+            if found.count < limits::PAGE {
+                found.first.push((user.id().to_string(), user.name().to_owned()));
+            }
+            found.count += 1;
+        }
+        if more.is_none() {
+            return Ok((found.count > 0).then_some(found));
+        }
+        after = more;
+    }
 }
 
 /// For the transaction of another object: one use more or less of this one.

@@ -10,7 +10,7 @@ use fanhook_core::{
 };
 
 use crate::{
-    StoreResult,
+    StoreResult, Users,
     audit::Entry,
     id_types::{self, IdTypes},
     item::{from_json, json, keyed},
@@ -166,6 +166,15 @@ pub async fn list(
     limit: usize,
 ) -> StoreResult<(Vec<Webhook>, Option<WebhookId>)> {
     versioned::list(config, workspace, after, limit).await
+}
+
+/// The webhooks that use something: read when its deletion is refused.
+pub async fn users(
+    config: &dyn Table,
+    workspace: &WorkspaceId,
+    uses: impl Fn(&Webhook) -> bool,
+) -> StoreResult<Option<Users>> {
+    versioned::users(config, workspace, uses).await
 }
 
 /// One use more or less of a parameter source, which must be there.

@@ -7,7 +7,7 @@ mod view;
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::Fault,
-    id::{ParameterSourceId, WorkspaceId},
+    id::ParameterSourceId,
     limits,
     parameter_source::{Constant, Interface, ParameterSource, SourceValue},
     webhook::Webhook,
@@ -15,11 +15,9 @@ use fanhook_core::{
 use fanhook_store::{
     Deleted,
     parameter_sources::{self, Made, Replaced},
-    ports::Table,
     webhooks,
 };
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use self::{secret::InterfaceInput, view::ParameterSourceView};
@@ -142,7 +140,7 @@ pub(crate) async fn create(
     let entry = admin.entry(Action::Made, ("parameter_source", &id.to_string()), None, Some(&view));
     match parameter_sources::create(&*admin.config, &source, &entry).await? {
         Made::Done => Ok((StatusCode::CREATED, tagged(&source))),
-        Made::NameTaken => Err(name_taken()),
+        Made::NameTaken => Err(Problem::name_taken("parameter source")),
     }
 }
 
@@ -194,7 +192,7 @@ pub(crate) async fn replace(
         let entry = admin.entry(Action::Replaced, of, Some(&before), Some(&after));
         match parameter_sources::replace(&*admin.config, &old, &new, &entry).await? {
             Replaced::Done => return Ok(tagged(&new)),
-            Replaced::NameTaken => return Err(name_taken()),
+            Replaced::NameTaken => return Err(Problem::name_taken("parameter source")),
             Replaced::Gone => return Err(Problem::not_found()),
             Replaced::Changed => {}
         }
@@ -206,7 +204,7 @@ pub(crate) async fn replace(
 #[utoipa::path(delete, path = "/parameter-sources/{id}", tag = "Parameter sources", operation_id = "delete_parameter_source",
     params(("id" = ParameterSourceId, Path), IfMatch), responses(
     (status = 204, description = "It is gone."),
-    (status = 409, description = "`in_use`, with its users; `changed_meanwhile`."),
+    (status = 409, description = "`in_use`, with the webhooks in `used_by`; `changed_meanwhile`."),
 ))]
 pub(crate) async fn delete(
     admin: Admin,
@@ -222,34 +220,16 @@ pub(crate) async fn delete(
             Deleted::Done => return Ok(StatusCode::NO_CONTENT),
             Deleted::Gone => return Err(Problem::not_found()),
             Deleted::InUse => {
-                let users = users(&*admin.config, &admin.workspace, id).await?;
+                let uses = |webhook: &Webhook| webhook.content.sources().contains(&id);
                 // None: the last one has just gone.
-                if !users.is_empty() {
-                    let users: Vec<_> = users
-                        .iter()
-                        .map(|webhook| json!({"webhook": webhook.id, "name": webhook.name}))
-                        .collect();
-                    let detail = "webhooks use this parameter source; change or delete them first";
-                    return Err(Problem::conflict("in_use", detail).with("used_by", users));
+                if let Some(users) = webhooks::users(&*admin.config, &admin.workspace, uses).await? {
+                    return Err(Problem::in_use("parameter source", &users));
                 }
             }
             Deleted::Changed => {}
         }
     }
     Err(Problem::busy())
-}
-
-/// The webhooks that use a source: read when its deletion is refused.
-async fn users(config: &dyn Table, workspace: &WorkspaceId, id: ParameterSourceId) -> Result<Vec<Webhook>> {
-    let (mut users, mut after) = (Vec::new(), None);
-    loop {
-        let (page, more) = webhooks::list(config, workspace, after, 100).await?;
-        users.extend(page.into_iter().filter(|webhook| webhook.content.sources().contains(&id)));
-        match more {
-            Some(more) => after = Some(more),
-            None => return Ok(users),
-        }
-    }
 }
 
 fn tagged(source: &ParameterSource) -> Tagged<ParameterSourceView> {
@@ -260,9 +240,4 @@ fn tagged(source: &ParameterSource) -> Tagged<ParameterSourceView> {
 async fn find(caller: &Caller, id: ParameterSourceId) -> Result<ParameterSource> {
     let found = parameter_sources::get(&*caller.config, &caller.workspace, id).await?;
     found.ok_or_else(Problem::not_found)
-}
-
-fn name_taken() -> Problem {
-    let fault = Fault::new("name", "another parameter source of the workspace has this name");
-    Problem::conflict("name_taken", "the name is taken").errors(vec![fault])
 }

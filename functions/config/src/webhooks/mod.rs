@@ -22,7 +22,6 @@ use fanhook_store::{
     webhooks::{self, Made, Replaced},
 };
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 pub(crate) use self::endpoint::{settings, settle};
@@ -176,7 +175,7 @@ async fn store(
     for _ in 0..ATTEMPTS {
         match webhooks::create(&*admin.config, webhook, &types, entry).await? {
             Made::Done => return Ok(()),
-            Made::NameTaken => return Err(name_taken()),
+            Made::NameTaken => return Err(Problem::name_taken("webhook")),
             Made::SourceGone => return Err(Problem::invalid(calls::check(admin, webhook).await?)),
             Made::TypesChanged => types = input.check(admin, None).await?,
         }
@@ -234,7 +233,7 @@ pub(crate) async fn replace(
                 endpoints::open(&*admin.ledger, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
-            Replaced::NameTaken => return Err(name_taken()),
+            Replaced::NameTaken => return Err(Problem::name_taken("webhook")),
             Replaced::Gone => return Err(Problem::not_found()),
             Replaced::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
             Replaced::Changed => {}
@@ -268,14 +267,9 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
             }
             Deleted::Gone => return Err(Problem::not_found()),
             Deleted::InUse => {
-                let users = pushes::using(&*admin.config, &admin.workspace, id).await?;
                 // None: the last one has just gone.
-                if !users.is_empty() {
-                    let users: Vec<_> =
-                        users.iter().map(|push| json!({"push": push.id, "name": push.name})).collect();
-                    let problem =
-                        Problem::conflict("in_use", "pushes use this webhook; change or delete them first");
-                    return Err(problem.with("used_by", users));
+                if let Some(users) = pushes::users(&*admin.config, &admin.workspace, id).await? {
+                    return Err(Problem::in_use("webhook", &users));
                 }
             }
             Deleted::Changed => {}
@@ -294,9 +288,4 @@ async fn clear(caller: &Caller, id: WebhookId) -> Result<()> {
 /// A webhook of the caller's workspace.
 pub(crate) async fn find(caller: &Caller, id: WebhookId) -> Result<Webhook> {
     webhooks::get(&*caller.config, &caller.workspace, id).await?.ok_or_else(Problem::not_found)
-}
-
-fn name_taken() -> Problem {
-    let fault = Fault::new("name", "another webhook of the workspace has this name");
-    Problem::conflict("name_taken", "the name is taken").errors(vec![fault])
 }
