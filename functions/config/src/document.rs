@@ -132,6 +132,9 @@ pub(crate) fn complete(collected: &Collected) -> Value {
             "webhook": {"$ref": "#/components/schemas/WebhookId"},
         }},
     });
+    more["used_by_count"] = json!({
+        "type": "integer", "minimum": 0, "description": "`in_use`: how many use it, where `used_by` does not name all.",
+    });
     more["state"] =
         json!({"$ref": "#/components/schemas/RunState", "description": "`wrong_state`: the run's state."});
     close(schemas);

@@ -23,13 +23,10 @@ use crate::{
     input::Input,
     output::{Page, PageQuery, Time},
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
     webhooks,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A grant as an administrator writes it.
 #[derive(Debug, Deserialize, ToSchema)]

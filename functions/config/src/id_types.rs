@@ -3,14 +3,13 @@
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::{Fault, nearest},
-    id::{IdTypeCode, WorkspaceId},
+    id::IdTypeCode,
     identity::{self, IdType, Normaliser, Region},
     limits,
     webhook::Webhook,
 };
-use fanhook_store::{id_types, ports::Table, webhooks};
+use fanhook_store::{id_types, webhooks};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
@@ -19,11 +18,8 @@ use crate::{
     input::Input,
     output::Page,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// An ID type as a caller writes it; its code stands in the path.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -151,11 +147,9 @@ pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>, if_match: IfM
             return Err(Problem::not_found());
         }
         if_match.check(tag(&old.types, &code).as_ref())?;
-        let users = users(&*admin.config, &admin.workspace, &code).await?;
-        if !users.is_empty() {
-            let users: Vec<_> =
-                users.iter().map(|webhook| json!({"webhook": webhook.id, "name": webhook.name})).collect();
-            return Err(Problem::in_use(users));
+        let uses = |webhook: &Webhook| webhook.id_types.contains(&code);
+        if let Some(users) = webhooks::users(&*admin.config, &admin.workspace, uses).await? {
+            return Err(Problem::in_use(&users));
         }
         let before = old.types.iter().find(|other| other.code == code);
         let entry = admin.entry(Action::Deleted, ("id_type", code.as_str()), before, None);
@@ -164,18 +158,6 @@ pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>, if_match: IfM
         }
     }
     Err(Problem::busy())
-}
-
-async fn users(config: &dyn Table, workspace: &WorkspaceId, code: &IdTypeCode) -> Result<Vec<Webhook>> {
-    let (mut users, mut after) = (Vec::new(), None);
-    loop {
-        let (page, more) = webhooks::list(config, workspace, after, 100).await?;
-        users.extend(page.into_iter().filter(|webhook| webhook.id_types.contains(code)));
-        match more {
-            Some(more) => after = Some(more),
-            None => return Ok(users),
-        }
-    }
 }
 
 /// Faults of a list of codes, at the field `id_types`: each must be an enabled type of the workspace.

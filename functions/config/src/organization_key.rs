@@ -16,11 +16,9 @@ use crate::{
     input::Input,
     output::Time,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
 
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 /// Random numbers of 8 bytes in a key that is made here.
 const NUMBERS: usize = identity::ORGANIZATION_KEY / 8;
 /// How the audit log names the key.

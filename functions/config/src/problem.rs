@@ -9,12 +9,15 @@ use axum::{
 };
 use fanhook_core::{fault::Fault, limits};
 use fanhook_lambda::telemetry::chain;
-use fanhook_store::{StoreError, ports::DirectError};
+use fanhook_store::{StoreError, Users, ports::DirectError};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 pub(crate) use self::examples::examples;
+
+/// Attempts at a change that others are faster at.
+pub(crate) const ATTEMPTS: usize = 10;
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -81,13 +84,23 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 409 with what uses the object.
-    pub(crate) fn in_use(users: Vec<Value>) -> Self {
-        let detail = "others use this object; change or delete them first";
-        Self::conflict("in_use", detail).with("used_by", users)
+    /// 409: another object has the name; `what` as in `webhook`.
+    pub(crate) fn name_taken(what: &str) -> Self {
+        let fault = Fault::new("name", format!("another {what} of the workspace has this name"));
+        Self::conflict("name_taken", "the name is taken").errors(vec![fault])
     }
 
-    /// 409 after several attempts that others were faster than.
+    /// 409 with what uses the object.
+    pub(crate) fn in_use(users: &Users) -> Self {
+        let told: Vec<Value> =
+            users.first.iter().map(|(id, name)| json!({users.kind: id, "name": name})).collect();
+        let detail = "others use this object; change or delete them first";
+        let untold = users.count > told.len();
+        let problem = Self::conflict("in_use", detail).with("used_by", told);
+        if untold { problem.with("used_by_count", users.count) } else { problem }
+    }
+
+    /// 409 after [`ATTEMPTS`] that others were faster than.
     pub(crate) fn busy() -> Self {
         Self::conflict("changed_meanwhile", "others change this object at the moment; try again")
     }

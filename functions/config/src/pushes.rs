@@ -9,8 +9,8 @@ use fanhook_core::{
     webhook::Webhook,
 };
 use fanhook_store::{
-    id_types,
-    pushes::{self, Saved},
+    Written, id_types,
+    pushes::{self, Made},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,12 +23,9 @@ use crate::{
     organization_key,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A push as a marketer writes it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -143,8 +140,9 @@ pub(crate) async fn create(marketer: Marketer, Input(input): Input<PushInput>) -
         let push = input.push(&marketer, PushId::new(marketer.random.uuid7(marketer.now)), 1);
         let view = PushView::from(push.clone());
         let entry = marketer.entry(Action::Made, ("push", &push.id.to_string()), None, Some(&view));
-        if pushes::create(&*marketer.config, &push, &webhook, &entry).await? == Saved::Done {
-            return Ok((StatusCode::CREATED, PushView::tagged(push)));
+        match pushes::create(&*marketer.config, &push, &webhook, &entry).await? {
+            Made::Done => return Ok((StatusCode::CREATED, PushView::tagged(push))),
+            Made::WebhookChanged => {}
         }
     }
     Err(Problem::busy())
@@ -187,9 +185,9 @@ pub(crate) async fn replace(
         let entry =
             marketer.entry(Action::Replaced, ("push", &new.id.to_string()), Some(&before), Some(&after));
         match pushes::replace(&*marketer.config, &old, &new, &webhook, &entry).await? {
-            Saved::Done => return Ok(PushView::tagged(new)),
-            Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed => old = Granted::again(&marketer, old.id).await?,
+            Written::Done => return Ok(PushView::tagged(new)),
+            Written::Gone => return Err(Problem::not_found()),
+            Written::Changed => old = Granted::again(&marketer, old.id).await?,
         }
     }
     Err(Problem::busy())
@@ -209,9 +207,9 @@ pub(crate) async fn delete(
         let before = PushView::from(push.clone());
         let entry = marketer.entry(Action::Deleted, ("push", &push.id.to_string()), Some(&before), None);
         match pushes::delete(&*marketer.config, &push, &entry).await? {
-            Saved::Done => return Ok(StatusCode::NO_CONTENT),
-            Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed => push = Granted::again(&marketer, push.id).await?,
+            Written::Done => return Ok(StatusCode::NO_CONTENT),
+            Written::Gone => return Err(Problem::not_found()),
+            Written::Changed => push = Granted::again(&marketer, push.id).await?,
         }
     }
     Err(Problem::busy())

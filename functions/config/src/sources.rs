@@ -12,11 +12,8 @@ use crate::{
     audit::Action,
     input::Input,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// The data sources of profiles.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -63,9 +63,9 @@ pub async fn replace(
 }
 
 /// For a webhook's transaction: a webhook is saved, and the list is still as it was when the webhook was checked.
-pub(crate) fn named(workspace: &WorkspaceId, types: &IdTypes) -> (Write, Option<Condition>) {
+pub(crate) fn named(workspace: &WorkspaceId, types: &IdTypes) -> (Write, Condition) {
     let update = Update::default().with("named", Change::Add(1));
-    (Write::Update(keys::id_types(workspace), update), Some(still("version", types.version)))
+    (Write::Update(keys::id_types(workspace), update), still("version", types.version))
 }
 
 /// A count stands where it was read.

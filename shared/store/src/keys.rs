@@ -155,9 +155,9 @@ pub fn parameter_source(of: &WorkspaceId, source: ParameterSourceId) -> Key {
     key(workspace(of), format!("{PARAMETER_SOURCES}{source}"))
 }
 
-/// A name that is taken in a workspace, by the SHA-256 of it in hex; `kind` as in `webhook`.
-pub fn name(of: &WorkspaceId, kind: &'static str, digest: &str) -> Key {
-    key(workspace(of), format!("name#{kind}#{digest}"))
+/// A name that is taken in a workspace, by the SHA-256 of it in hex; `prefix` is that of the sort keys of what it names.
+pub(crate) fn name(of: &WorkspaceId, prefix: &'static str, digest: &str) -> Key {
+    key(workspace(of), format!("name#{prefix}{digest}"))
 }
 
 // Profiles.

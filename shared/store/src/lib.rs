@@ -10,7 +10,9 @@ pub mod contract;
 mod item;
 pub mod keys;
 pub mod memory;
+mod names;
 pub mod ports;
+mod versioned;
 
 pub mod audit;
 pub mod chunks;
@@ -36,3 +38,16 @@ pub mod uploads;
 pub mod webhooks;
 
 pub use ports::{StoreError, StoreResult};
+pub use versioned::{Deleted, Users};
+
+/// What a change of something that was read before gives.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was made.
+    Done,
+    /// Somebody else changed it since it was read.
+    Changed,
+    /// It is gone.
+    Gone,
+}

@@ -7,97 +7,103 @@ use fanhook_core::{
 };
 
 use crate::{
-    StoreError, StoreResult,
-    audit::{self, Entry},
-    item::{from_json, json, keyed, number, text},
+    StoreResult, Users, Written,
+    audit::Entry,
     keys,
-    ports::{Condition, Query, Table, Transaction, Update, Write},
-    webhooks,
+    ports::{Condition, Key, Table, Write},
+    versioned::{self, Committed, Versioned, Writes, unchanged, used},
 };
 
-const WHAT: &str = "push";
+impl Versioned for Push {
+    const WHAT: &'static str = "push";
+    const PREFIX: &'static str = keys::PUSHES;
+    type Id = PushId;
 
-/// What saving or deleting a push gives.
+    fn key(workspace: &WorkspaceId, id: PushId) -> Key {
+        keys::push(workspace, id)
+    }
+
+    fn id(&self) -> PushId {
+        self.id
+    }
+
+    fn workspace(&self) -> &WorkspaceId {
+        &self.workspace
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What making a push gives.
+#[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saved {
-    /// It was done.
+pub enum Made {
+    /// It stands.
     Done,
-    /// Somebody changed the push, or its webhook, since they were read.
-    Changed,
-    /// The push is gone.
-    Unknown,
+    /// Somebody changed its webhook since the push was checked.
+    WebhookChanged,
 }
 
 /// Makes a push that was checked against `webhook`.
-pub async fn create(config: &dyn Table, push: &Push, webhook: &Webhook, audit: &Entry) -> StoreResult<Saved> {
-    let mut item = keyed(&keys::push(&push.workspace, push.id));
-    item.insert("json".to_owned(), json(WHAT, push)?);
-    item.insert("version".to_owned(), number(push.version));
-    item.insert("webhook".to_owned(), text(push.webhook));
-    let mut writes = vec![
-        (Write::Put(item), Some(Condition::Absent)),
-        (webhooks::used(&push.workspace, push.webhook, 1), Some(webhooks::unchanged(webhook))),
-    ];
-    writes.extend(audit::writes(&push.workspace, audit)?);
-    Ok(match config.transact(writes).await? {
-        Transaction::Done => Saved::Done,
+pub async fn create(config: &dyn Table, push: &Push, webhook: &Webhook, audit: &Entry) -> StoreResult<Made> {
+    let mut writes = Writes::made(push)?;
+    writes.and_where((uses(push, 1), unchanged(webhook)), Made::WebhookChanged);
+    Ok(match writes.commit(config, audit).await? {
+        Committed::Refused(refusal) => refusal,
         // A transaction whose answer was lost meets its own push.
-        Transaction::Failed(failed) if failed.iter().any(|(index, _)| *index == 0) => Saved::Done,
-        Transaction::Failed(_) => Saved::Changed,
+        _ => Made::Done,
     })
 }
 
-/// Replaces the push that was read as `old` by one that was checked against `webhook`.
+/// Replaces the push that was read as `old` by one that was checked against `webhook`. It counts as changed where the webhook is.
 pub async fn replace(
     config: &dyn Table,
     old: &Push,
     new: &Push,
     webhook: &Webhook,
     audit: &Entry,
-) -> StoreResult<Saved> {
-    let stored = json(WHAT, new)?;
-    let update = Update::default()
-        .set("json", stored.clone())
-        .set("version", number(new.version))
-        .set("webhook", text(new.webhook));
-    let key = keys::push(&new.workspace, new.id);
-    let mut writes =
-        vec![(Write::Update(key, update), Some(Condition::Equals("version", number(old.version))))];
-    let unchanged = Some(webhooks::unchanged(webhook));
+) -> StoreResult<Written> {
+    let mut writes = Writes::replaced(old, new)?;
     if old.webhook == new.webhook {
-        writes.push((Write::Check(keys::webhook(&new.workspace, new.webhook)), unchanged));
+        let check = Write::Check(keys::webhook(&new.workspace, new.webhook));
+        writes.and_where((check, unchanged(webhook)), Written::Changed);
     } else {
-        writes.push((webhooks::used(&new.workspace, new.webhook, 1), unchanged));
-        writes.push((webhooks::used(&new.workspace, old.webhook, -1), Some(Condition::Present)));
+        writes.and_where((uses(new, 1), unchanged(webhook)), Written::Changed);
+        writes.and_where((uses(old, -1), Condition::Present), Written::Changed);
     }
-    writes.extend(audit::writes(&new.workspace, audit)?);
-    let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
-    Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
-        Some((_, None)) => Saved::Unknown,
-        // A transaction whose answer was lost meets its own version.
-        Some((_, Some(item))) if item.get("json") == Some(&stored) => Saved::Done,
-        _ => Saved::Changed,
-    })
+    written(writes, config, audit).await
 }
 
 /// Deletes the push that was read so. Its runs go on: they pinned what they need.
-pub async fn delete(config: &dyn Table, push: &Push, audit: &Entry) -> StoreResult<Saved> {
-    let unchanged = Condition::Equals("version", number(push.version));
-    let mut writes = vec![
-        (Write::Delete(keys::push(&push.workspace, push.id)), Some(unchanged)),
-        (webhooks::used(&push.workspace, push.webhook, -1), Some(Condition::Present)),
-    ];
-    writes.extend(audit::writes(&push.workspace, audit)?);
-    let Transaction::Failed(failed) = config.transact(writes).await? else { return Ok(Saved::Done) };
-    Ok(match failed.into_iter().find(|(index, _)| *index == 0) {
-        Some((_, None)) => Saved::Unknown,
-        _ => Saved::Changed,
+pub async fn delete(config: &dyn Table, push: &Push, audit: &Entry) -> StoreResult<Written> {
+    let mut writes = Writes::deleted(push);
+    writes.and_where((uses(push, -1), Condition::Present), Written::Changed);
+    written(writes, config, audit).await
+}
+
+async fn written(writes: Writes<'_, Written>, config: &dyn Table, audit: &Entry) -> StoreResult<Written> {
+    Ok(match writes.commit(config, audit).await? {
+        Committed::Done => Written::Done,
+        Committed::Changed(_) => Written::Changed,
+        Committed::Gone => Written::Gone,
+        Committed::Refused(refusal) => refusal,
     })
+}
+
+/// One use more or less of a push's webhook.
+fn uses(push: &Push, by: i64) -> Write {
+    used::<Webhook>(&push.workspace, push.webhook, by)
 }
 
 /// One push of a workspace.
 pub async fn get(config: &dyn Table, workspace: &WorkspaceId, push: PushId) -> StoreResult<Option<Push>> {
-    config.get(&keys::push(workspace, push)).await?.map(|item| from_json(WHAT, &item)).transpose()
+    versioned::get(config, workspace, push).await
 }
 
 /// Pushes of a workspace, oldest first, behind the one given; and where to go on.
@@ -107,36 +113,14 @@ pub async fn list(
     after: Option<PushId>,
     limit: usize,
 ) -> StoreResult<(Vec<Push>, Option<PushId>)> {
-    let query = Query {
-        pk: keys::workspace(workspace),
-        prefix: keys::PUSHES.to_owned(),
-        after: after.and_then(|push| keys::push(workspace, push).sk),
-        limit,
-        consistent: true,
-        ..Query::default()
-    };
-    let page = config.query(&query).await?;
-    let pushes = page.items.iter().map(|item| from_json(WHAT, item)).collect::<StoreResult<_>>()?;
-    let parse = |sk: String| {
-        let id = sk.strip_prefix(keys::PUSHES).and_then(|id| id.parse().ok());
-        id.ok_or_else(|| StoreError::corrupt(WHAT, "its sort key is not an identifier"))
-    };
-    Ok((pushes, page.more.map(parse).transpose()?))
+    versioned::list(config, workspace, after, limit).await
 }
 
-/// All pushes that use a webhook: read when its deletion is refused.
-pub async fn using(
+/// The pushes that use a webhook: read when its deletion is refused.
+pub async fn users(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-) -> StoreResult<Vec<Push>> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let (pushes, more) = list(config, workspace, after, 100).await?;
-        found.extend(pushes.into_iter().filter(|push| push.webhook == webhook));
-        match more {
-            Some(more) => after = Some(more),
-            None => return Ok(found),
-        }
-    }
+) -> StoreResult<Option<Users>> {
+    versioned::users(config, workspace, |push: &Push| push.webhook == webhook).await
 }

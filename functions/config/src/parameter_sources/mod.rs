@@ -7,18 +7,17 @@ mod view;
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::Fault,
-    id::{ParameterSourceId, WorkspaceId},
+    id::ParameterSourceId,
     limits,
     parameter_source::{Constant, Interface, ParameterSource, SourceValue},
     webhook::Webhook,
 };
 use fanhook_store::{
-    parameter_sources,
-    ports::Table,
-    webhooks::{self, Deleted, Saved},
+    Deleted,
+    parameter_sources::{self, Made, Replaced},
+    webhooks,
 };
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use self::{secret::InterfaceInput, view::ParameterSourceView};
@@ -28,12 +27,9 @@ use crate::{
     input::Input,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A parameter source as an administrator writes it.
 #[derive(Deserialize, ToSchema)]
@@ -143,8 +139,8 @@ pub(crate) async fn create(
     let view = ParameterSourceView::audited(&source);
     let entry = admin.entry(Action::Made, ("parameter_source", &id.to_string()), None, Some(&view));
     match parameter_sources::create(&*admin.config, &source, &entry).await? {
-        Saved::Done => Ok((StatusCode::CREATED, tagged(&source))),
-        _ => Err(name_taken()),
+        Made::Done => Ok((StatusCode::CREATED, tagged(&source))),
+        Made::NameTaken => Err(Problem::name_taken("parameter source")),
     }
 }
 
@@ -195,10 +191,10 @@ pub(crate) async fn replace(
         let of = ("parameter_source", &*id.to_string());
         let entry = admin.entry(Action::Replaced, of, Some(&before), Some(&after));
         match parameter_sources::replace(&*admin.config, &old, &new, &entry).await? {
-            Saved::Done => return Ok(tagged(&new)),
-            Saved::NameTaken => return Err(name_taken()),
-            Saved::Unknown => return Err(Problem::not_found()),
-            Saved::Changed | Saved::SourceGone | Saved::TypesChanged => {}
+            Replaced::Done => return Ok(tagged(&new)),
+            Replaced::NameTaken => return Err(Problem::name_taken("parameter source")),
+            Replaced::Gone => return Err(Problem::not_found()),
+            Replaced::Changed => {}
         }
     }
     Err(Problem::busy())
@@ -222,35 +218,18 @@ pub(crate) async fn delete(
         let entry = admin.entry(Action::Deleted, ("parameter_source", &id.to_string()), Some(&view), None);
         match parameter_sources::delete(&*admin.config, &source, &entry).await? {
             Deleted::Done => return Ok(StatusCode::NO_CONTENT),
-            Deleted::Unknown => return Err(Problem::not_found()),
+            Deleted::Gone => return Err(Problem::not_found()),
             Deleted::InUse => {
-                let users = users(&*admin.config, &admin.workspace, id).await?;
+                let uses = |webhook: &Webhook| webhook.content.sources().contains(&id);
                 // None: the last one has just gone.
-                if !users.is_empty() {
-                    let users: Vec<_> = users
-                        .iter()
-                        .map(|webhook| json!({"webhook": webhook.id, "name": webhook.name}))
-                        .collect();
-                    return Err(Problem::in_use(users));
+                if let Some(users) = webhooks::users(&*admin.config, &admin.workspace, uses).await? {
+                    return Err(Problem::in_use(&users));
                 }
             }
             Deleted::Changed => {}
         }
     }
     Err(Problem::busy())
-}
-
-/// The webhooks that use a source: read when its deletion is refused.
-async fn users(config: &dyn Table, workspace: &WorkspaceId, id: ParameterSourceId) -> Result<Vec<Webhook>> {
-    let (mut users, mut after) = (Vec::new(), None);
-    loop {
-        let (page, more) = webhooks::list(config, workspace, after, 100).await?;
-        users.extend(page.into_iter().filter(|webhook| webhook.content.sources().contains(&id)));
-        match more {
-            Some(more) => after = Some(more),
-            None => return Ok(users),
-        }
-    }
 }
 
 fn tagged(source: &ParameterSource) -> Tagged<ParameterSourceView> {
@@ -261,9 +240,4 @@ fn tagged(source: &ParameterSource) -> Tagged<ParameterSourceView> {
 async fn find(caller: &Caller, id: ParameterSourceId) -> Result<ParameterSource> {
     let found = parameter_sources::get(&*caller.config, &caller.workspace, id).await?;
     found.ok_or_else(Problem::not_found)
-}
-
-fn name_taken() -> Problem {
-    let fault = Fault::new("name", "another parameter source of the workspace has this name");
-    Problem::conflict("name_taken", "the name is taken").errors(vec![fault])
 }

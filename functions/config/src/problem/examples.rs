@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use fanhook_core::fault::Fault;
-use serde_json::json;
+use fanhook_store::Users;
 
 use super::Problem;
 
@@ -89,11 +89,12 @@ const KINDS: [(StatusCode, &str, &str); 27] = [
 /// An example of every kind by its name: its code, and behind `_by_`, where it differs by that, whom it speaks of.
 pub(crate) fn examples() -> impl Iterator<Item = (&'static str, Problem)> {
     let said = |(status, code, detail)| (code, with_more(code, Problem::new(status, code, detail)));
-    let push = json!({"push": "psh_0190a5b2c3d4e5f60718293a4b5c6d7f", "name": "Birthday"});
-    let webhook = json!({"webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "name": "Coupons"});
+    let by = |kind, id: &str, name: &str| {
+        Problem::in_use(&Users { kind, first: vec![(id.to_owned(), name.to_owned())], count: 1 })
+    };
     let more = [
-        ("in_use_by_pushes", Problem::in_use(vec![push])),
-        ("in_use_by_webhooks", Problem::in_use(vec![webhook])),
+        ("in_use_by_pushes", by("push", "psh_0190a5b2c3d4e5f60718293a4b5c6d7f", "Birthday")),
+        ("in_use_by_webhooks", by("webhook", "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "Coupons")),
         ("unanswered", Problem::unanswered()),
     ];
     KINDS.into_iter().map(said).chain(more)

@@ -18,11 +18,8 @@ use super::{view, view::RunView};
 use crate::{
     access::{Caller, Granted},
     audit::Action,
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
-
-/// Attempts at a change that others are faster at.
-pub(super) const ATTEMPTS: usize = 10;
 
 /// Pauses a run: no new request starts 2 s after the answer.
 #[utoipa::path(post, path = "/runs/{id}/pause", tag = "Runs", operation_id = "pause_run", params(("id" = RunId, Path)), responses(

@@ -21,7 +21,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    control::{ATTEMPTS, Changed, change, record, reopen, wake, wrong_state},
+    control::{Changed, change, record, reopen, wake, wrong_state},
     find,
     start::{check_upload, refuse},
     view,
@@ -31,7 +31,7 @@ use crate::{
     access::{Caller, Granted},
     audit::Action,
     input::Optional,
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
 
 /// How long an answer waits for the verdict on a file's beginning.

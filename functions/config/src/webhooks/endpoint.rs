@@ -7,10 +7,10 @@ use fanhook_store::{
     webhooks,
 };
 
-use crate::{access::Caller, problem::Result};
-
-/// Attempts at writing what is newest while others write as well.
-const ATTEMPTS: usize = 10;
+use crate::{
+    access::Caller,
+    problem::{ATTEMPTS, Result},
+};
 
 /// A webhook's settings of now.
 pub(crate) fn settings(webhook: &Webhook, proofs: &Proofs, updated: Millis) -> EndpointSettings {

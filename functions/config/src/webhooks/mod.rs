@@ -13,15 +13,15 @@ use fanhook_core::{
     webhook::{Authentication, Content, Limits, Receipts, RetryPolicy, Signing, Webhook},
 };
 use fanhook_store::{
+    Deleted,
     audit::Entry,
     endpoints,
     id_types::{self, IdTypes},
     proofs::Proofs,
     pushes,
-    webhooks::{self, Deleted, Saved},
+    webhooks::{self, Made, Replaced},
 };
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 pub(crate) use self::endpoint::{settings, settle};
@@ -39,12 +39,9 @@ use crate::{
     output::{Page, PageQuery},
     parameter_sources::calls,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     query::Params,
 };
-
-/// Attempts at a change that others are faster at.
-const ATTEMPTS: usize = 10;
 
 /// A webhook as an administrator writes it.
 #[derive(Deserialize, ToSchema)]
@@ -177,10 +174,10 @@ async fn store(
 ) -> Result<()> {
     for _ in 0..ATTEMPTS {
         match webhooks::create(&*admin.config, webhook, &types, entry).await? {
-            Saved::Done => return Ok(()),
-            Saved::NameTaken | Saved::Changed | Saved::Unknown => return Err(name_taken()),
-            Saved::SourceGone => return Err(Problem::invalid(calls::check(admin, webhook).await?)),
-            Saved::TypesChanged => types = input.check(admin, None).await?,
+            Made::Done => return Ok(()),
+            Made::NameTaken => return Err(Problem::name_taken("webhook")),
+            Made::SourceGone => return Err(Problem::invalid(calls::check(admin, webhook).await?)),
+            Made::TypesChanged => types = input.check(admin, None).await?,
         }
     }
     Err(Problem::busy())
@@ -231,15 +228,15 @@ pub(crate) async fn replace(
         let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
         match webhooks::replace(&*admin.config, &old, &new, Some(&types), &entry).await? {
-            Saved::Done => {
+            Replaced::Done => {
                 endpoint::settle(&admin, id).await?;
                 endpoints::open(&*admin.ledger, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
-            Saved::NameTaken => return Err(name_taken()),
-            Saved::Unknown => return Err(Problem::not_found()),
-            Saved::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
-            Saved::Changed | Saved::TypesChanged => {}
+            Replaced::NameTaken => return Err(Problem::name_taken("webhook")),
+            Replaced::Gone => return Err(Problem::not_found()),
+            Replaced::SourceGone => return Err(Problem::invalid(calls::check(&admin, &new).await?)),
+            Replaced::Changed => {}
         }
     }
     Err(Problem::busy())
@@ -268,14 +265,11 @@ pub(crate) async fn delete(admin: Admin, Id(id): Id<WebhookId>, if_match: IfMatc
                 clear(&admin, id).await?;
                 return Ok(StatusCode::NO_CONTENT);
             }
-            Deleted::Unknown => return Err(Problem::not_found()),
+            Deleted::Gone => return Err(Problem::not_found()),
             Deleted::InUse => {
-                let users = pushes::using(&*admin.config, &admin.workspace, id).await?;
                 // None: the last one has just gone.
-                if !users.is_empty() {
-                    let users: Vec<_> =
-                        users.iter().map(|push| json!({"push": push.id, "name": push.name})).collect();
-                    return Err(Problem::in_use(users));
+                if let Some(users) = pushes::users(&*admin.config, &admin.workspace, id).await? {
+                    return Err(Problem::in_use(&users));
                 }
             }
             Deleted::Changed => {}
@@ -294,9 +288,4 @@ async fn clear(caller: &Caller, id: WebhookId) -> Result<()> {
 /// A webhook of the caller's workspace.
 pub(crate) async fn find(caller: &Caller, id: WebhookId) -> Result<Webhook> {
     webhooks::get(&*caller.config, &caller.workspace, id).await?.ok_or_else(Problem::not_found)
-}
-
-fn name_taken() -> Problem {
-    let fault = Fault::new("name", "another webhook of the workspace has this name");
-    Problem::conflict("name_taken", "the name is taken").errors(vec![fault])
 }

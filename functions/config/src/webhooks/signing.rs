@@ -11,19 +11,19 @@ use fanhook_core::{
 };
 use fanhook_store::{
     ports::SecretContext,
-    webhooks::{self, Saved},
+    webhooks::{self, Replaced},
 };
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ATTEMPTS, find, settle, view::WebhookView};
+use super::{find, settle, view::WebhookView};
 use crate::{
     access::{Admin, Caller, Id},
     audit::Action,
     input::Optional,
     precondition::{IfMatch, Tag, Tagged},
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
 };
 
 /// Random numbers of 8 bytes in a secret that is made here: 32 bytes, as Standard Webhooks advises, and an Ed25519 seed.
@@ -213,13 +213,13 @@ pub(crate) async fn rotate_secret(
         let (before, after) = (WebhookView::audited(&old), WebhookView::audited(&new));
         let entry = admin.entry(Action::Replaced, ("webhook", &id.to_string()), Some(&before), Some(&after));
         match webhooks::replace(&*admin.config, &old, &new, None, &entry).await? {
-            Saved::Done => {
+            Replaced::Done => {
                 settle(&admin, id).await?;
                 return Ok(WebhookView::tagged(&new, fresh.told));
             }
-            Saved::Unknown => return Err(Problem::not_found()),
-            // Name, sources and ID types are its own already, so that only a change by others is in the way.
-            Saved::Changed | Saved::NameTaken | Saved::SourceGone | Saved::TypesChanged => {}
+            Replaced::Gone => return Err(Problem::not_found()),
+            // Name and sources are its own already, so that only a change by others is in the way.
+            Replaced::Changed | Replaced::NameTaken | Replaced::SourceGone => {}
         }
     }
     Err(Problem::busy())

@@ -3,7 +3,7 @@ use fanhook_core::webhook::Webhook;
 use fanhook_store::{
     audit::{Entry, Subject},
     id_types,
-    webhooks::{self, Saved},
+    webhooks::{self, Made},
 };
 use serde_json::{Value, json};
 
@@ -130,7 +130,7 @@ async fn neither_a_list_nor_a_webhook_is_saved_that_was_checked_with_what_has_ch
     world.call("DELETE", format!("/webhooks/{webhook}")).send().await.ok(204);
     assert!(id_types::replace(config, &workspace, &read, without, &entry("b")).await.unwrap());
     let again = Webhook { id: format!("whk_{}", "1".repeat(32)).parse().unwrap(), ..made };
-    assert_eq!(webhooks::create(config, &again, &read, &entry("c")).await.unwrap(), Saved::TypesChanged);
+    assert_eq!(webhooks::create(config, &again, &read, &entry("c")).await.unwrap(), Made::TypesChanged);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use fanhook_core::limits;
 use fanhook_lambda::clock::ManualClock;
 use fanhook_store::{
     endpoints::{self, Endpoint},
@@ -257,6 +258,19 @@ async fn a_webhook_that_pushes_use_is_not_deleted() {
     world.call("DELETE", format!("/pushes/{second}")).send().await;
     assert_eq!(world.call("DELETE", format!("/webhooks/{id}")).send().await.status, 204);
     assert_eq!(world.call("DELETE", format!("/webhooks/{other}")).send().await.code(409), "in_use");
+}
+
+#[tokio::test]
+async fn of_many_users_the_first_are_told_and_how_many_there_are() {
+    let world = World::new();
+    let id = world.webhook().await;
+    for _ in 0..=limits::PAGE {
+        world.push(&id).await;
+    }
+    let refused = world.call("DELETE", format!("/webhooks/{id}")).send().await;
+    assert_eq!(refused.code(409), "in_use");
+    assert_eq!(refused.body["used_by"].as_array().map(Vec::len), Some(limits::PAGE));
+    assert_eq!(refused.body["used_by_count"], limits::PAGE + 1);
 }
 
 #[tokio::test]
