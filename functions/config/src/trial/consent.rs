@@ -9,7 +9,7 @@ use fanhook_core::{
     rate::Rate,
     webhook::Webhook,
 };
-use fanhook_store::proofs::{self, Handshake, Proofs, Statement};
+use fanhook_store::proofs::{self, Handshake, Noted, Proofs, Statement};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -152,7 +152,7 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         let before = known(&admin, id).await?.handshake.map(HandshakeView::from);
         let entry =
             admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
-        if !proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? {
+        if proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? == Noted::Gone {
             return Err(Problem::not_found());
         }
         // The allowed rate holds from now on.
@@ -180,7 +180,7 @@ pub(crate) async fn state(
     let view = StatementView::from(statement.clone());
     let before = known(&admin, id).await?.statement.map(StatementView::from);
     let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
-    if !proofs::stated(&*admin.config, &admin.workspace, id, &statement, &entry).await? {
+    if proofs::stated(&*admin.config, &admin.workspace, id, &statement, &entry).await? == Noted::Gone {
         return Err(Problem::not_found());
     }
     Ok((StatusCode::CREATED, Json(self::view(&admin, &webhook).await?)))
