@@ -12,7 +12,10 @@ use fanhook_core::{
     limits,
     time::Millis,
 };
-use fanhook_store::grants::{self, Grant, Grantee};
+use fanhook_store::{
+    Written,
+    grants::{self, Grant, Grantee},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -134,11 +137,11 @@ pub(crate) async fn give(
         let before = had.clone().map(|had| GrantView::new(had, admin.now));
         let view = GrantView::new(grant.clone(), admin.now);
         let entry = admin.entry(action, ("grant", &id.to_string()), before.as_ref(), Some(&view));
-        if grants::put(table, workspace, id, had.as_ref(), &grant, &entry).await? {
-            return Ok((status, Tagged(Tag::of(&grant), view)));
+        match grants::put(table, workspace, id, had.as_ref(), &grant, &entry).await? {
+            Written::Done => return Ok((status, Tagged(Tag::of(&grant), view))),
+            Written::Gone => return Err(Problem::not_found()),
+            Written::Changed => {}
         }
-        // Somebody was faster, or the webhook has gone.
-        webhooks::find(&admin, id).await?;
     }
     Err(Problem::busy())
 }
@@ -160,14 +163,16 @@ pub(crate) async fn take(
     for _ in 0..ATTEMPTS {
         let had = grants::get(table, workspace, webhook, grant).await?.ok_or_else(Problem::not_found)?;
         if_match.check(Some(&Tag::of(&had)))?;
-        if delete(&admin, webhook, had).await? {
-            return Ok(StatusCode::NO_CONTENT);
+        match delete(&admin, webhook, had).await? {
+            Written::Done => return Ok(StatusCode::NO_CONTENT),
+            Written::Gone => return Err(Problem::not_found()),
+            Written::Changed => {}
         }
     }
     Err(Problem::busy())
 }
 
-async fn delete(caller: &Caller, webhook: WebhookId, had: Grant) -> Result<bool> {
+async fn delete(caller: &Caller, webhook: WebhookId, had: Grant) -> Result<Written> {
     let view = GrantView::new(had.clone(), caller.now);
     let entry = caller.entry(Action::Deleted, ("grant", &webhook.to_string()), Some(&view), None);
     Ok(grants::delete(&*caller.config, &caller.workspace, webhook, &had, &entry).await?)
@@ -180,7 +185,7 @@ pub(crate) async fn delete_all(caller: &Caller, webhook: WebhookId) -> Result<()
             grants::list(&*caller.config, &caller.workspace, webhook, None, limits::PAGE).await?;
         for grant in all {
             // One that is not as it was read is taken back by somebody else at this moment: none is given any more.
-            delete(caller, webhook, grant).await?;
+            let (Written::Done | Written::Changed | Written::Gone) = delete(caller, webhook, grant).await?;
         }
         if more.is_none() {
             return Ok(());

@@ -8,7 +8,7 @@ use fanhook_core::{
     limits,
     webhook::Webhook,
 };
-use fanhook_store::{id_types, webhooks};
+use fanhook_store::{Swapped, id_types, webhooks};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -113,8 +113,9 @@ pub(crate) async fn replace(
         let before = old.types.iter().find(|other| other.code == id_type.code);
         let action = if before.is_some() { Action::Replaced } else { Action::Made };
         let entry = admin.entry(action, ("id_type", id_type.code.as_str()), before, Some(&id_type));
-        if id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
-            return Ok((status, Tagged(Tag::of(&id_type), id_type)));
+        match id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
+            Swapped::Done => return Ok((status, Tagged(Tag::of(&id_type), id_type))),
+            Swapped::Changed => {}
         }
     }
     Err(Problem::busy())
@@ -153,8 +154,9 @@ pub(crate) async fn delete(admin: Admin, Id(code): Id<IdTypeCode>, if_match: IfM
         }
         let before = old.types.iter().find(|other| other.code == code);
         let entry = admin.entry(Action::Deleted, ("id_type", code.as_str()), before, None);
-        if id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
-            return Ok(StatusCode::NO_CONTENT);
+        match id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
+            Swapped::Done => return Ok(StatusCode::NO_CONTENT),
+            Swapped::Changed => {}
         }
     }
     Err(Problem::busy())

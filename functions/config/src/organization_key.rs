@@ -3,6 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use fanhook_core::{fault::Fault, id::EntryId, identity};
 use fanhook_store::{
+    Swapped,
     organization_key::{self, OrganizationKey},
     ports::{SecretContext, Table},
 };
@@ -101,10 +102,10 @@ pub(crate) async fn replace(
         // Of what was tried again the log tells the last try.
         entry.id = *recorded.get_or_insert(entry.id);
         admin.record_entry(&entry).await?;
-        if organization_key::replace(&*admin.ledger, old.as_ref(), &new).await? {
-            return Ok(OrganizationKeyView::tagged(&new, told));
+        match organization_key::replace(&*admin.ledger, old.as_ref(), &new).await? {
+            Swapped::Done => return Ok(OrganizationKeyView::tagged(&new, told)),
+            Swapped::Changed => old = organization_key::get(&*admin.ledger).await?,
         }
-        old = organization_key::get(&*admin.ledger).await?;
         if_match.check(tag(old.as_ref()).as_ref())?;
     }
     Err(Problem::busy())

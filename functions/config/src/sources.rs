@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fanhook_core::{fault::Fault, id::SourceName, limits};
-use fanhook_store::sources;
+use fanhook_store::{Swapped, sources};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -61,8 +61,9 @@ pub(crate) async fn replace(
         if_match.check(Some(&Tag::of(&old)))?;
         let before = Sources { items: old.clone() };
         let entry = admin.entry(Action::Replaced, ("sources", "sources"), Some(&before), Some(&input));
-        if sources::replace(&*admin.config, &admin.workspace, &old, &input.items, &entry).await? {
-            return Ok(Tagged(Tag::of(&input.items), input));
+        match sources::replace(&*admin.config, &admin.workspace, &old, &input.items, &entry).await? {
+            Swapped::Done => return Ok(Tagged(Tag::of(&input.items), input)),
+            Swapped::Changed => {}
         }
     }
     Err(Problem::busy())

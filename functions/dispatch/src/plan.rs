@@ -107,7 +107,7 @@ pub fn failure(run: &Run, parts: &[Part], now: Millis) -> Option<Transition> {
     let open = matches!(run.state, RunState::Starting | RunState::Running | RunState::Paused);
     let failed = parts.iter().find(|part| part.state == PartState::Failed)?;
     open.then(|| Transition {
-        failure: failed.failure.clone(),
+        failure: failed.failure.as_ref().map(ToString::to_string),
         ended: Some(now),
         ..Transition::to(RunState::Failed)
     })
@@ -153,7 +153,10 @@ mod tests {
         outcome::Reason,
         run::Proof,
     };
-    use fanhook_store::due::Subject;
+    use fanhook_store::{
+        due::Subject,
+        files::{FileCode, FileFailure},
+    };
 
     use super::*;
 
@@ -266,10 +269,11 @@ mod tests {
         let mut part = Part::new(run(RunState::Running).id, 0, UploadId::new(uuid::Uuid::nil()), 0);
         assert_eq!(failure(&run(RunState::Running), std::slice::from_ref(&part), NOW), None);
         part.state = PartState::Failed;
-        part.failure = Some("it is truncated".to_owned());
+        part.failure =
+            Some(FileFailure { code: FileCode::FileTruncated, text: "it is truncated".to_owned() });
         let change = failure(&run(RunState::Paused), std::slice::from_ref(&part), NOW);
         let told = change.map(|change| (change.to, change.failure));
-        assert_eq!(told, Some((RunState::Failed, Some("it is truncated".to_owned()))));
+        assert_eq!(told, Some((RunState::Failed, Some("file_truncated: it is truncated".to_owned()))));
         assert_eq!(failure(&run(RunState::Closing), &[part], NOW), None);
     }
 

@@ -60,7 +60,7 @@ impl Outcome {
             Self::HandedOver => "handed_over",
             Self::Stopped => "stopped",
             Self::Waiting => "waiting",
-            Self::Failed(failure) => failure.code,
+            Self::Failed(failure) => failure.code.name(),
             Self::Held => "held",
             Self::Over => "over",
             Self::Unknown => "unknown",
@@ -112,9 +112,9 @@ fn stop(now: Millis, deadline: Millis) -> Millis {
 /// A part that is over needs nothing, but for one that failed: whoever worked it may have died before the run failed.
 async fn over(ports: &Ports, run: RunId, part: Number) -> StoreResult<Outcome> {
     if let Some(part) = parts::get(ports.ledger.as_ref(), run, part).await?
-        && part.state == PartState::Failed
+        && let Some(failure) = part.failure
     {
-        fail_run(ports, run, part.failure.unwrap_or_default()).await?;
+        fail_run(ports, run, failure.to_string()).await?;
     }
     Ok(Outcome::Over)
 }
@@ -164,7 +164,7 @@ impl Work<'_> {
             }
             let other = all.iter().find(|part| part.part == number);
             let Some(upload) = other.map(|part| part.upload) else { continue };
-            fail_run(ports, run, described(upload, &failure)).await?;
+            fail_run(ports, run, described(upload, &failure).to_string()).await?;
             // Marked as failed, so that a resume knows which file is to be uploaded again. Who holds it finds the fault too.
             if let PartClaim::Won(part) = claim(ports, run, number, self.part.lease).await? {
                 let mut other = Work { ports, run: self.run.clone(), part: *part };
@@ -249,12 +249,12 @@ impl Work<'_> {
     }
 
     async fn fail(&mut self, failure: FileFailure) -> StoreResult<Outcome> {
-        let text = described(self.part.upload, &failure);
-        self.part.failure = Some(text.clone());
+        let told = described(self.part.upload, &failure);
+        self.part.failure = Some(told.clone());
         if self.give_back(PartState::Failed).await? == Fenced::Lost {
             return Ok(Outcome::Held);
         }
-        fail_run(self.ports, self.part.run, text).await?;
+        fail_run(self.ports, self.part.run, told.to_string()).await?;
         Ok(Outcome::Failed(failure))
     }
 }
@@ -263,8 +263,9 @@ fn types(pinned: &Pinned) -> Vec<IdTypeCode> {
     pinned.known_id_types().cloned().collect()
 }
 
-fn described(upload: UploadId, failure: &FileFailure) -> String {
-    format!("{}: file {upload}: {}", failure.code, failure.text)
+/// The same failure, told with the file's identifier.
+fn described(upload: UploadId, failure: &FileFailure) -> FileFailure {
+    FileFailure { code: failure.code, text: format!("file {upload}: {}", failure.text) }
 }
 
 /// Fails a run that is not closing or over.

@@ -53,7 +53,7 @@ impl Outcome {
         match self {
             Self::Imported => "imported",
             Self::HandedOver => "handed_over",
-            Self::Failed(failure) => failure.code,
+            Self::Failed(failure) => failure.code.name(),
             Self::Over => "over",
             Self::Unknown => "unknown",
         }

@@ -18,6 +18,7 @@ use fanhook_core::{
 };
 use fanhook_lambda::clock::{Clock, ManualClock};
 use fanhook_store::{
+    files::FileCode,
     memory::{Fault, MemoryObjects, MemoryQueue, MemoryTable, Operation},
     ports::Objects,
     profiles as stored,
@@ -229,7 +230,7 @@ async fn a_file_that_cannot_be_read_fails_and_what_was_imported_stays() {
     ] {
         let file = world.upload(number, 0, file).await;
         let Outcome::Failed(failure) = world.import(&file).await else { panic!("it was read") };
-        assert_eq!(failure.code, code);
+        assert_eq!(failure.code.name(), code);
         let upload = world.state(&file).await;
         assert_eq!(upload.state, UploadState::Failed);
         assert!(upload.failure.unwrap().starts_with(code));
@@ -238,7 +239,7 @@ async fn a_file_that_cannot_be_read_fails_and_what_was_imported_stays() {
     let missing = world.upload(4, 0, b"").await;
     world.objects.remove(&world.state(&missing).await.key());
     assert!(
-        matches!(world.import(&missing).await, Outcome::Failed(failure) if failure.code == "file_missing")
+        matches!(world.import(&missing).await, Outcome::Failed(failure) if failure.code == FileCode::FileMissing)
     );
 }
 

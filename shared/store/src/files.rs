@@ -5,6 +5,7 @@ use fanhook_core::{
     audience::{FileError, Kind, Limits, Reader},
     id::IdTypeCode,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use crate::{
@@ -62,12 +63,50 @@ impl Stream<'_> {
     }
 }
 
+/// What kind of failure keeps a file from being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileCode {
+    /// It is not there.
+    FileMissing,
+    /// It was replaced while it was read.
+    FileReplaced,
+    /// It is of a kind that is not read.
+    UnsupportedFile,
+    /// Its header line names no such columns.
+    WrongHeader,
+    /// It begins otherwise than the file that was read so far.
+    AudienceChanged,
+    /// It is larger than a file may be.
+    FileTooLarge,
+    /// It ends too early.
+    FileTruncated,
+    /// It can't be decompressed.
+    FileDamaged,
+}
+
+impl FileCode {
+    /// Its name, as in `wrong_header`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FileMissing => "file_missing",
+            Self::FileReplaced => "file_replaced",
+            Self::UnsupportedFile => "unsupported_file",
+            Self::WrongHeader => "wrong_header",
+            Self::AudienceChanged => "audience_changed",
+            Self::FileTooLarge => "file_too_large",
+            Self::FileTruncated => "file_truncated",
+            Self::FileDamaged => "file_damaged",
+        }
+    }
+}
+
 /// Why a file can't be read, or not further: a code for programs, a text for people. Written `code: text`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {text}")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}: {text}", .code.name())]
 pub struct FileFailure {
-    /// One of a few words, as in `wrong_header`.
-    pub code: &'static str,
+    /// Its kind.
+    pub code: FileCode,
     /// What is wrong, and what to do.
     pub text: String,
 }
@@ -79,9 +118,9 @@ impl FileFailure {
     /// The store's own failure says nothing of the file.
     pub fn of(error: ObjectError) -> StoreResult<Self> {
         let (code, text) = match error {
-            ObjectError::NotFound => ("file_missing", "the file is not there; upload it again"),
+            ObjectError::NotFound => (FileCode::FileMissing, "the file is not there; upload it again"),
             ObjectError::Replaced => {
-                ("file_replaced", "the file was replaced while it was read; upload it again")
+                (FileCode::FileReplaced, "the file was replaced while it was read; upload it again")
             }
             ObjectError::Store(error) => return Err(error),
         };
@@ -92,12 +131,12 @@ impl FileFailure {
 impl From<FileError> for FileFailure {
     fn from(error: FileError) -> Self {
         let code = match error {
-            FileError::Unsupported { .. } => "unsupported_file",
-            FileError::Header { .. } => "wrong_header",
-            FileError::Changed { .. } => "audience_changed",
-            FileError::TooLarge { .. } => "file_too_large",
-            FileError::Truncated { .. } => "file_truncated",
-            FileError::Corrupt { .. } => "file_damaged",
+            FileError::Unsupported { .. } => FileCode::UnsupportedFile,
+            FileError::Header { .. } => FileCode::WrongHeader,
+            FileError::Changed { .. } => FileCode::AudienceChanged,
+            FileError::TooLarge { .. } => FileCode::FileTooLarge,
+            FileError::Truncated { .. } => FileCode::FileTruncated,
+            FileError::Corrupt { .. } => FileCode::FileDamaged,
         };
         Self { code, text: error.to_string() }
     }

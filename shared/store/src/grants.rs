@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    StoreError, StoreResult,
+    StoreError, StoreResult, Written,
     audit::{self, Entry},
     item::{from_json, json, keyed},
     keys,
@@ -53,7 +53,7 @@ pub struct Grant {
     pub until: Option<Millis>,
 }
 
-/// Gives a grant, in place of the one that the grantee had; `false`: that is not as it was read, or the webhook is gone.
+/// Gives a grant, in place of the one that the grantee had; [`Written::Gone`] is said of the webhook.
 pub async fn put(
     config: &dyn Table,
     workspace: &WorkspaceId,
@@ -61,28 +61,37 @@ pub async fn put(
     had: Option<&Grant>,
     grant: &Grant,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Written> {
     let mut item = keyed(&keys::grant(workspace, webhook, grant.to.grant_id()));
     item.insert("json".to_owned(), json(WHAT, grant)?);
     let unchanged = had.map_or(Ok(Condition::Absent), unchanged)?;
     let exists = (Write::Check(keys::webhook(workspace, webhook)), Some(Condition::Present));
     let mut writes = vec![(Write::Put(item), Some(unchanged)), exists];
     writes.extend(audit::writes(workspace, audit)?);
-    Ok(config.transact(writes).await? == Transaction::Done)
+    Ok(match config.transact(writes).await? {
+        Transaction::Done => Written::Done,
+        // The webhook stands second.
+        Transaction::Failed(failed) if failed.iter().any(|(index, _)| *index == 1) => Written::Gone,
+        Transaction::Failed(_) => Written::Changed,
+    })
 }
 
-/// Takes a grant back; `false`: it is not as it was read.
+/// Takes a grant back.
 pub async fn delete(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     had: &Grant,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Written> {
     let key = keys::grant(workspace, webhook, had.to.grant_id());
     let mut writes = vec![(Write::Delete(key), Some(unchanged(had)?))];
     writes.extend(audit::writes(workspace, audit)?);
-    Ok(config.transact(writes).await? == Transaction::Done)
+    Ok(match config.transact(writes).await? {
+        Transaction::Done => Written::Done,
+        Transaction::Failed(failed) if failed.iter().any(|(_, standing)| standing.is_none()) => Written::Gone,
+        Transaction::Failed(_) => Written::Changed,
+    })
 }
 
 fn unchanged(had: &Grant) -> StoreResult<Condition> {

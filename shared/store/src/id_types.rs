@@ -9,11 +9,11 @@ use fanhook_core::{
 };
 
 use crate::{
-    StoreResult,
+    StoreResult, Swapped,
     audit::{self, Entry},
     item::{Attributes, from_json, json, number},
     keys,
-    ports::{Change, Condition, Table, Transaction, Update, Write},
+    ports::{Change, Condition, Table, Update, Write},
 };
 
 const WHAT: &str = "ID types";
@@ -39,27 +39,21 @@ pub async fn get(config: &dyn Table, workspace: &WorkspaceId) -> StoreResult<IdT
     })
 }
 
-/// Replaces the list that was read as `old`; `false`: somebody changed it since, or saved a webhook. The caller has checked it.
+/// Replaces the list that was read as `old`. It counts as changed where a webhook was saved since. The caller has checked it.
 pub async fn replace(
     config: &dyn Table,
     workspace: &WorkspaceId,
     old: &IdTypes,
     mut types: Vec<IdType>,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Swapped> {
     types.sort_by_key(|id_type| id_type.priority);
     let stored = json(WHAT, &types)?;
     let update = Update::default().set("json", stored.clone()).set("version", number(old.version + 1));
     let unchanged = Condition::All(vec![still("version", old.version), still("named", old.named)]);
     let mut writes = vec![(Write::Update(keys::id_types(workspace), update), Some(unchanged))];
     writes.extend(audit::writes(workspace, audit)?);
-    Ok(match config.transact(writes).await? {
-        Transaction::Done => true,
-        // A transaction whose answer was lost meets its own list.
-        Transaction::Failed(failed) => failed
-            .into_iter()
-            .any(|(_, standing)| standing.is_some_and(|item| item.get("json") == Some(&stored))),
-    })
+    Ok(Swapped::of(config.transact(writes).await?, &stored))
 }
 
 /// For a webhook's transaction: a webhook is saved, and the list is still as it was when the webhook was checked.

@@ -45,6 +45,11 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, item: Item) -> Sto
     serde_dynamo::from_item(item).map_err(|error| StoreError::corrupt(what, error))
 }
 
+/// One attribute as [`encode`] writes it.
+pub(crate) fn attribute<T: Serialize>(what: &'static str, field: &T) -> StoreResult<Value> {
+    serde_dynamo::to_attribute_value(field).map_err(|error| StoreError::corrupt(what, error))
+}
+
 /// The whole entity as one attribute of JSON text: for what is read and written whole, and never touched by expressions.
 pub(crate) fn json<T: Serialize>(what: &'static str, entity: &T) -> StoreResult<Value> {
     serde_json::to_string(entity).map(Value::S).map_err(|error| StoreError::corrupt(what, error))

@@ -37,6 +37,7 @@ pub mod sources;
 pub mod uploads;
 pub mod webhooks;
 
+use ports::{Item, Transaction, Value};
 pub use ports::{StoreError, StoreResult};
 pub use versioned::{Deleted, Users};
 
@@ -50,4 +51,27 @@ pub enum Written {
     Changed,
     /// It is gone.
     Gone,
+}
+
+/// What replacing something that was read before gives, where it is always there, be it as a default.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swapped {
+    /// It was replaced.
+    Done,
+    /// Somebody else changed it since it was read.
+    Changed,
+}
+
+impl Swapped {
+    /// Of a transaction that makes the JSON of one item `wanted`. One whose answer was lost meets its own result.
+    fn of(transaction: Transaction, wanted: &Value) -> Self {
+        let met = |item: &Item| item.get("json") == Some(wanted);
+        match transaction {
+            Transaction::Failed(failed) if !failed.iter().any(|(_, item)| item.as_ref().is_some_and(met)) => {
+                Self::Changed
+            }
+            _ => Self::Done,
+        }
+    }
 }

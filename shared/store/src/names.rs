@@ -21,5 +21,6 @@ pub(crate) fn release<V: Versioned>(object: &V) -> Write {
 
 /// A name may hold anything: its key holds a digest of it.
 fn key<V: Versioned>(object: &V) -> Key {
-    keys::name(object.workspace(), V::PREFIX, &hex::encode(Sha256::digest(object.name())))
+    let head = object.head();
+    keys::name(head.workspace, V::PREFIX, &hex::encode(Sha256::digest(head.name)))
 }

@@ -4,7 +4,7 @@ use fanhook_core::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    StoreResult,
+    StoreResult, Swapped,
     item::{decode, encode, number},
     keys,
     ports::{Condition, Conditional, Table, Write},
@@ -28,22 +28,21 @@ pub async fn get(ledger: &dyn Table) -> StoreResult<Option<OrganizationKey>> {
     ledger.get(&keys::organization_key()).await?.map(|item| decode(WHAT, item)).transpose()
 }
 
-/// Replaces the key that was read as `old` by one of the next version; `false`: somebody replaced it since.
+/// Replaces the key that was read as `old` by one of the next version.
 pub async fn replace(
     ledger: &dyn Table,
     old: Option<&OrganizationKey>,
     new: &OrganizationKey,
-) -> StoreResult<bool> {
+) -> StoreResult<Swapped> {
     let item = encode(WHAT, &keys::organization_key(), new)?;
     let unchanged = match old {
         None => Condition::Absent,
         Some(old) => Condition::Equals("version", number(old.version)),
     };
-    Ok(match ledger.write(Write::Put(item), Some(unchanged)).await? {
-        Conditional::Done(_) => true,
-        // A write whose answer was lost meets its own key.
-        Conditional::Failed(standing) => {
-            standing.map(|item| decode(WHAT, item)).transpose()?.as_ref() == Some(new)
-        }
-    })
+    let standing = match ledger.write(Write::Put(item), Some(unchanged)).await? {
+        Conditional::Done(_) => return Ok(Swapped::Done),
+        Conditional::Failed(standing) => standing.map(|item| decode(WHAT, item)).transpose()?,
+    };
+    // A write whose answer was lost meets its own key.
+    Ok(if standing.as_ref() == Some(new) { Swapped::Done } else { Swapped::Changed })
 }

@@ -10,32 +10,17 @@ use crate::{
     audit::Entry,
     keys, names,
     ports::{Key, Table},
-    versioned::{self, Committed, Deleted, Versioned, Writes},
+    versioned::{self, Committed, Deleted, Head, Versioned, Writes},
 };
 
 impl Versioned for ParameterSource {
     const WHAT: &'static str = "parameter source";
     const PREFIX: &'static str = keys::PARAMETER_SOURCES;
     type Id = ParameterSourceId;
+    const KEY: fn(&WorkspaceId, ParameterSourceId) -> Key = keys::parameter_source;
 
-    fn key(workspace: &WorkspaceId, id: ParameterSourceId) -> Key {
-        keys::parameter_source(workspace, id)
-    }
-
-    fn id(&self) -> ParameterSourceId {
-        self.id
-    }
-
-    fn workspace(&self) -> &WorkspaceId {
-        &self.workspace
-    }
-
-    fn version(&self) -> u32 {
-        self.version
-    }
-
-    fn name(&self) -> &str {
-        &self.name
+    fn head(&self) -> Head<'_, ParameterSourceId> {
+        Head { workspace: &self.workspace, id: self.id, version: self.version, name: &self.name }
     }
 }
 

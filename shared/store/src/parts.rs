@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 use crate::{
     StoreResult,
     chunks::Fenced,
-    item::{decode, encode, number, text},
+    files::FileFailure,
+    item::{attribute, decode, encode, number, text},
     keys,
     ports::{Change, Condition, Conditional, Item, Message, Query, Table, Update, Write},
     runs::Run,
@@ -76,9 +77,9 @@ pub struct Part {
     pub etag: Option<String>,
     /// How far it is.
     pub state: PartState,
-    /// Why it failed: a code, and a text for people.
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
+    pub failure: Option<FileFailure>,
     /// Who works it: random per claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -245,7 +246,7 @@ pub async fn give_back(ledger: &dyn Table, part: &Part) -> StoreResult<Fenced> {
     let mut update =
         committed(part).set("state", text(state)).set("lease", number(0_u64)).with("owner", Change::Remove);
     if let Some(failure) = &part.failure {
-        update = update.set("failure", text(failure));
+        update = update.set("failure", attribute(WHAT, failure)?);
     }
     fenced(ledger, part, update).await
 }

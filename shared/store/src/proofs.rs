@@ -113,77 +113,103 @@ fn read<T: DeserializeOwned>(item: &Item, name: &'static str) -> StoreResult<Opt
     item.maybe_text(name)?.map(parse).transpose()
 }
 
-/// Begins a test send; false where the last one has just begun, or the webhook is gone.
+/// What beginning a test send gives.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It may be sent.
+    Done,
+    /// The last one has just begun.
+    TooSoon,
+    /// The webhook is gone.
+    Gone,
+}
+
+/// What noting a proof gives.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It stands.
+    Done,
+    /// The webhook is gone.
+    Gone,
+}
+
+/// Begins a test send.
 pub async fn begin_test(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     now: Millis,
-) -> StoreResult<bool> {
+) -> StoreResult<Begun> {
     let before = now.0.saturating_sub(u64::try_from(BETWEEN_TESTS.as_millis()).unwrap_or(u64::MAX));
     let free = Condition::Any(vec![Condition::Missing("testing"), Condition::AtMost("testing", before)]);
     let condition = Condition::All(vec![Condition::Present, free]);
     let update = Update::default().set("testing", number(now.0));
     let write = Write::Update(keys::webhook(workspace, webhook), update);
-    Ok(matches!(config.write(write, Some(condition)).await?, Conditional::Done(_)))
+    Ok(match config.write(write, Some(condition)).await? {
+        Conditional::Done(_) => Begun::Done,
+        Conditional::Failed(Some(_)) => Begun::TooSoon,
+        Conditional::Failed(None) => Begun::Gone,
+    })
 }
 
-/// Notes a test send that passed, with the entry of the audit log; false where the webhook is gone.
+/// Notes a test send that passed, with the entry of the audit log.
 pub async fn passed(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     tested: &Tested,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     let update = Update::default().set("tested", json(WHAT, tested)?);
     proved(config, workspace, webhook, update, audit).await
 }
 
-/// Notes a handshake that the endpoint agreed to, with the entry of the audit log; false where the webhook is gone.
+/// Notes a handshake that the endpoint agreed to, with the entry of the audit log.
 pub async fn shaken(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     handshake: &Handshake,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     let update = Update::default().set("handshake", json(WHAT, handshake)?);
     proved(config, workspace, webhook, update, audit).await
 }
 
-/// Notes that the consent that `handshake` gave is withdrawn; false where it is another one by now.
+/// Notes that the consent that `handshake` gave is withdrawn; gone, where it is another one by now.
 pub async fn withdrawn(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     handshake: &Handshake,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     let withdrawn = Handshake { withdrawn: true, ..handshake.clone() };
     let update = Update::default().set("handshake", json(WHAT, &withdrawn)?);
     let unchanged = Condition::Equals("handshake", json(WHAT, handshake)?);
     noted(config, workspace, webhook, (update, unchanged), audit).await
 }
 
-/// Forgets an administrator's statement; false where the webhook is gone.
+/// Forgets an administrator's statement.
 pub async fn retracted(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     proved(config, workspace, webhook, Update::default().with("statement", Change::Remove), audit).await
 }
 
-/// Notes an administrator's statement, with the entry of the audit log; false where the webhook is gone.
+/// Notes an administrator's statement, with the entry of the audit log.
 pub async fn stated(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
     statement: &Statement,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     let update = Update::default().set("statement", json(WHAT, statement)?);
     proved(config, workspace, webhook, update, audit).await
 }
@@ -194,7 +220,7 @@ async fn proved(
     webhook: WebhookId,
     update: Update,
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     noted(config, workspace, webhook, (update, Condition::Present), audit).await
 }
 
@@ -204,9 +230,12 @@ async fn noted(
     webhook: WebhookId,
     (update, condition): (Update, Condition),
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Noted> {
     let write = Write::Update(keys::webhook(workspace, webhook), update);
     let mut writes = vec![(write, Some(condition))];
     writes.extend(audit::writes(workspace, audit)?);
-    Ok(matches!(config.transact(writes).await?, Transaction::Done))
+    Ok(match config.transact(writes).await? {
+        Transaction::Done => Noted::Done,
+        Transaction::Failed(_) => Noted::Gone,
+    })
 }

@@ -11,32 +11,17 @@ use crate::{
     audit::Entry,
     keys,
     ports::{Condition, Key, Table, Write},
-    versioned::{self, Committed, Versioned, Writes, unchanged, used},
+    versioned::{self, Committed, Head, Versioned, Writes, unchanged, used},
 };
 
 impl Versioned for Push {
     const WHAT: &'static str = "push";
     const PREFIX: &'static str = keys::PUSHES;
     type Id = PushId;
+    const KEY: fn(&WorkspaceId, PushId) -> Key = keys::push;
 
-    fn key(workspace: &WorkspaceId, id: PushId) -> Key {
-        keys::push(workspace, id)
-    }
-
-    fn id(&self) -> PushId {
-        self.id
-    }
-
-    fn workspace(&self) -> &WorkspaceId {
-        &self.workspace
-    }
-
-    fn version(&self) -> u32 {
-        self.version
-    }
-
-    fn name(&self) -> &str {
-        &self.name
+    fn head(&self) -> Head<'_, PushId> {
+        Head { workspace: &self.workspace, id: self.id, version: self.version, name: &self.name }
     }
 }
 

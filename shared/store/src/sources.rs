@@ -3,11 +3,11 @@
 use fanhook_core::id::{SourceName, WorkspaceId};
 
 use crate::{
-    StoreResult,
+    StoreResult, Swapped,
     audit::{self, Entry},
     item::{from_json, json, keyed},
     keys,
-    ports::{Condition, Table, Transaction, Write},
+    ports::{Condition, Table, Write},
 };
 
 const WHAT: &str = "sources";
@@ -18,14 +18,14 @@ pub async fn get(config: &dyn Table, workspace: &WorkspaceId) -> StoreResult<Vec
     item.map_or(Ok(Vec::new()), |item| from_json(WHAT, &item))
 }
 
-/// Replaces the list that was read as `old`; `false`: somebody changed it since.
+/// Replaces the list that was read as `old`.
 pub async fn replace(
     config: &dyn Table,
     workspace: &WorkspaceId,
     old: &[SourceName],
     new: &[SourceName],
     audit: &Entry,
-) -> StoreResult<bool> {
+) -> StoreResult<Swapped> {
     let mut item = keyed(&keys::sources(workspace));
     let stored = json(WHAT, &new)?;
     item.insert("json".to_owned(), stored.clone());
@@ -35,11 +35,5 @@ pub async fn replace(
     }
     let mut writes = vec![(Write::Put(item), Some(Condition::Any(unchanged)))];
     writes.extend(audit::writes(workspace, audit)?);
-    Ok(match config.transact(writes).await? {
-        Transaction::Done => true,
-        // A transaction whose answer was lost meets its own list.
-        Transaction::Failed(failed) => failed
-            .into_iter()
-            .any(|(_, standing)| standing.is_some_and(|item| item.get("json") == Some(&stored))),
-    })
+    Ok(Swapped::of(config.transact(writes).await?, &stored))
 }

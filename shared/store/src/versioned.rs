@@ -26,11 +26,17 @@ pub(crate) trait Versioned: Serialize + DeserializeOwned {
     type Id: Copy + Display + FromStr;
 
     /// Where it is kept.
-    fn key(workspace: &WorkspaceId, id: Self::Id) -> Key;
-    fn id(&self) -> Self::Id;
-    fn workspace(&self) -> &WorkspaceId;
-    fn version(&self) -> u32;
-    fn name(&self) -> &str;
+    const KEY: fn(&WorkspaceId, Self::Id) -> Key;
+
+    fn head(&self) -> Head<'_, Self::Id>;
+}
+
+/// What is asked of any such object.
+pub(crate) struct Head<'a, Id> {
+    pub(crate) workspace: &'a WorkspaceId,
+    pub(crate) id: Id,
+    pub(crate) version: u32,
+    pub(crate) name: &'a str,
 }
 
 /// What deleting an object gives.
@@ -64,7 +70,7 @@ pub(crate) async fn get<V: Versioned>(
     workspace: &WorkspaceId,
     id: V::Id,
 ) -> StoreResult<Option<V>> {
-    config.get(&V::key(workspace, id)).await?.map(|item| from_json(V::WHAT, &item)).transpose()
+    config.get(&(V::KEY)(workspace, id)).await?.map(|item| from_json(V::WHAT, &item)).transpose()
 }
 
 /// Objects of a workspace, oldest first, behind the one given; and where to go on.
@@ -77,7 +83,7 @@ pub(crate) async fn list<V: Versioned>(
     let query = Query {
         pk: keys::workspace(workspace),
         prefix: V::PREFIX.to_owned(),
-        after: after.and_then(|id| V::key(workspace, id).sk),
+        after: after.and_then(|id| (V::KEY)(workspace, id).sk),
         limit,
         consistent: true,
         ..Query::default()
@@ -102,7 +108,8 @@ pub(crate) async fn users<V: Versioned>(
         let (page, more) = list::<V>(config, workspace, after, limits::PAGE).await?;
         for user in page.iter().filter(|object| uses(object)) {
             if found.count < limits::PAGE {
-                found.first.push((user.id().to_string(), user.name().to_owned()));
+                let head = user.head();
+                found.first.push((head.id.to_string(), head.name.to_owned()));
             }
             found.count += 1;
         }
@@ -115,16 +122,17 @@ pub(crate) async fn users<V: Versioned>(
 
 /// For the transaction of another object: one use more or less of this one.
 pub(crate) fn used<V: Versioned>(workspace: &WorkspaceId, id: V::Id, by: i64) -> Write {
-    Write::Update(V::key(workspace, id), Update::default().with("uses", Change::Add(by)))
+    Write::Update((V::KEY)(workspace, id), Update::default().with("uses", Change::Add(by)))
 }
 
 /// An object is still as it was read.
 pub(crate) fn unchanged<V: Versioned>(object: &V) -> Condition {
-    Condition::Equals("version", number(object.version()))
+    Condition::Equals("version", number(object.head().version))
 }
 
 fn key<V: Versioned>(object: &V) -> Key {
-    V::key(object.workspace(), object.id())
+    let head = object.head();
+    (V::KEY)(head.workspace, head.id)
 }
 
 /// The writes of one change: the object's own, which stands first, and others. `R` is what it means that one of those was refused.
@@ -154,22 +162,22 @@ impl<'a, R> Writes<'a, R> {
         let wanted = json(V::WHAT, new)?;
         let mut item = keyed(&key(new));
         item.insert("json".to_owned(), wanted.clone());
-        item.insert("version".to_owned(), number(new.version()));
-        Ok(Self::new(new.workspace(), Some(wanted), Write::Put(item), Condition::Absent))
+        item.insert("version".to_owned(), number(new.head().version));
+        Ok(Self::new(new.head().workspace, Some(wanted), Write::Put(item), Condition::Absent))
     }
 
     /// An object that was read as `old` is replaced.
     pub(crate) fn replaced<V: Versioned>(old: &V, new: &'a V) -> StoreResult<Self> {
         let wanted = json(V::WHAT, new)?;
-        let update = Update::default().set("json", wanted.clone()).set("version", number(new.version()));
-        Ok(Self::new(new.workspace(), Some(wanted), Write::Update(key(new), update), unchanged(old)))
+        let update = Update::default().set("json", wanted.clone()).set("version", number(new.head().version));
+        Ok(Self::new(new.head().workspace, Some(wanted), Write::Update(key(new), update), unchanged(old)))
     }
 
     /// An object that was read so is deleted, unless others use it.
     pub(crate) fn deleted<V: Versioned>(old: &'a V) -> Self {
         let unused = Condition::Any(vec![Condition::Missing("uses"), Condition::AtMost("uses", 0)]);
         let condition = Condition::All(vec![unchanged(old), unused]);
-        Self::new(old.workspace(), None, Write::Delete(key(old)), condition)
+        Self::new(old.head().workspace, None, Write::Delete(key(old)), condition)
     }
 
     fn new(workspace: &'a WorkspaceId, wanted: Option<Value>, own: Write, condition: Condition) -> Self {

@@ -16,32 +16,17 @@ use crate::{
     item::{from_json, json, keyed},
     keys, names,
     ports::{Condition, Key, Table, Write},
-    versioned::{self, Committed, Deleted, Versioned, Writes, used},
+    versioned::{self, Committed, Deleted, Head, Versioned, Writes, used},
 };
 
 impl Versioned for Webhook {
     const WHAT: &'static str = "webhook";
     const PREFIX: &'static str = keys::WEBHOOKS;
     type Id = WebhookId;
+    const KEY: fn(&WorkspaceId, WebhookId) -> Key = keys::webhook;
 
-    fn key(workspace: &WorkspaceId, id: WebhookId) -> Key {
-        keys::webhook(workspace, id)
-    }
-
-    fn id(&self) -> WebhookId {
-        self.id
-    }
-
-    fn workspace(&self) -> &WorkspaceId {
-        &self.workspace
-    }
-
-    fn version(&self) -> u32 {
-        self.version
-    }
-
-    fn name(&self) -> &str {
-        &self.name
+    fn head(&self) -> Head<'_, WebhookId> {
+        Head { workspace: &self.workspace, id: self.id, version: self.version, name: &self.name }
     }
 }
 

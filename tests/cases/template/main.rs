@@ -17,10 +17,9 @@ const FUNCTIONS: [(&str, &str); 5] = [
     ("deliver", "DeliverFunction"),
 ];
 
-/// All that can be done to rows.
-const ROWS: [&str; 8] = [
+/// All that can be done to rows, but for writes of many at once: those have no conditions.
+const ROWS: [&str; 7] = [
     "dynamodb:BatchGetItem",
-    "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -43,6 +42,7 @@ fn allowed(function: &str) -> BTreeSet<(String, String)> {
     let grants: Vec<(&[&str], &[&str])> = match function {
         "config" => vec![
             (&ROWS, &["ConfigTable", "LedgerTable"]),
+            (&["dynamodb:BatchWriteItem"], &["LedgerTable"]),
             (&["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], &["ProfilesTable"]),
             (&["s3:PutObject"], &["Bucket/audiences/*", "Bucket/profiles/*"]),
             (&["s3:GetObject"], &["Bucket/outcomes/*", "Bucket/reports/*"]),

@@ -11,6 +11,7 @@ use fanhook_core::{
 };
 use fanhook_store::{
     chunks::Fenced,
+    files::FileCode,
     parts::{self, Part, PartState},
     proofs,
     release::{self, Gate},
@@ -38,8 +39,6 @@ use crate::{
 const VERDICT: Duration = Duration::from_secs(10);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// How `fanout` marks a part whose file begins otherwise than what was read of it before.
-const AUDIENCE_CHANGED: &str = "audience_changed";
 
 /// With what a failed run goes on.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -170,13 +169,9 @@ async fn verdict(caller: &Caller, run: Run, reopened: &[Part]) -> Result<RunView
         caller.clock.sleep(LOOK).await;
         let parts = parts::list(&*caller.ledger, run.id).await?;
         let now = |old: &Part| parts.iter().find(|part| part.part == old.part);
-        let changed = compared
-            .iter()
-            .filter_map(|old| now(old))
-            .find_map(|part| part.failure.as_deref().filter(|failure| failure.starts_with(AUDIENCE_CHANGED)));
-        if let Some(failure) = changed {
-            let detail = failure.trim_start_matches(AUDIENCE_CHANGED).trim_start_matches(": ");
-            return Err(Problem::conflict(AUDIENCE_CHANGED, detail));
+        let mut failures = compared.iter().filter_map(|old| now(old)?.failure.as_ref());
+        if let Some(failure) = failures.find(|failure| failure.code == FileCode::AudienceChanged) {
+            return Err(Problem::conflict(failure.code.name(), &*failure.text));
         }
         let decided = |old: &&Part| {
             now(old).is_none_or(|part| part.state != PartState::Open || part.commit != old.commit)

@@ -155,7 +155,7 @@ impl From<Part> for PartView {
             duplicates: part.commit.duplicates,
             blanks: part.commit.blanks,
             headers: part.commit.headers,
-            failure: part.failure,
+            failure: part.failure.map(|failure| failure.to_string()),
         }
     }
 }

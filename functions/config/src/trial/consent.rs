@@ -10,7 +10,7 @@ use fanhook_core::{
     retry::{Attempt, Verdict, verdict},
     webhook::Webhook,
 };
-use fanhook_store::proofs::{self, Handshake, Proofs, Statement};
+use fanhook_store::proofs::{self, Handshake, Noted, Proofs, Statement};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -157,7 +157,7 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         let before = known(&admin, id).await?.handshake.map(HandshakeView::from);
         let entry =
             admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
-        if !proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? {
+        if proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? == Noted::Gone {
             return Err(Problem::not_found());
         }
         // The allowed rate holds from now on.
@@ -188,7 +188,7 @@ pub(crate) async fn state(
     let view = StatementView::from(statement.clone());
     let before = known(&admin, id).await?.statement.map(StatementView::from);
     let entry = admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
-    if !proofs::stated(&*admin.config, &admin.workspace, id, &statement, &entry).await? {
+    if proofs::stated(&*admin.config, &admin.workspace, id, &statement, &entry).await? == Noted::Gone {
         return Err(Problem::not_found());
     }
     Ok((StatusCode::CREATED, Json(self::view(&admin, &webhook).await?)))
@@ -198,14 +198,19 @@ pub(crate) async fn state(
 ///
 /// The rate that the endpoint allowed holds all the same. Runs that are under way go on.
 #[utoipa::path(delete, path = "/webhooks/{id}/consent", tag = "Webhooks", operation_id = "withdraw_consent", params(("id" = WebhookId, Path)),
-    responses((status = 204, description = "There is no consent any more.")))]
+    responses(
+    (status = 204, description = "There is no consent any more."),
+    (status = 409, description = "`changed_meanwhile`."),
+))]
 pub(crate) async fn withdrawn(admin: Admin, Id(id): Id<WebhookId>) -> Result<StatusCode> {
     let webhook = webhooks::find(&admin, id).await?;
     withdraw_handshake(&admin, &webhook).await?;
     if let Some(statement) = known(&admin, id).await?.statement {
         let before = StatementView::from(statement);
         let entry = admin.entry(Action::Withdrawn, ("webhook", &id.to_string()), Some(&before), None);
-        proofs::retracted(&*admin.config, &admin.workspace, id, &entry).await?;
+        if proofs::retracted(&*admin.config, &admin.workspace, id, &entry).await? == Noted::Gone {
+            return Err(Problem::not_found());
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -218,8 +223,11 @@ async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
     if let Some(handshake) = given {
         let before = HandshakeView::from(handshake.clone());
         let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
-        // Where it is another one by now, that one stands.
-        proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, &handshake, &entry).await?;
+        let noted =
+            proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, &handshake, &entry).await?;
+        if noted == Noted::Gone {
+            return Err(Problem::busy());
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 use crate::world::{MEMBER, START, World, at_once, push};
 use fanhook_core::webhook::Webhook;
 use fanhook_store::{
+    Swapped,
     audit::{Entry, Subject},
     id_types,
     webhooks::{self, Made},
@@ -122,13 +123,15 @@ async fn neither_a_list_nor_a_webhook_is_saved_that_was_checked_with_what_has_ch
     let presets = id_types::get(config, &workspace).await.unwrap();
     let webhook = world.webhook().await;
     let without = presets.types[3..].to_vec();
-    assert!(!id_types::replace(config, &workspace, &presets, without.clone(), &entry("a")).await.unwrap());
+    let late = id_types::replace(config, &workspace, &presets, without.clone(), &entry("a")).await;
+    assert_eq!(late.unwrap(), Swapped::Changed);
 
     let read = id_types::get(config, &workspace).await.unwrap();
     assert_eq!(read.types, presets.types);
     let made = webhooks::get(config, &workspace, webhook.parse().unwrap()).await.unwrap().unwrap();
     world.call("DELETE", format!("/webhooks/{webhook}")).send().await.ok(204);
-    assert!(id_types::replace(config, &workspace, &read, without, &entry("b")).await.unwrap());
+    let done = id_types::replace(config, &workspace, &read, without, &entry("b")).await;
+    assert_eq!(done.unwrap(), Swapped::Done);
     let again = Webhook { id: format!("whk_{}", "1".repeat(32)).parse().unwrap(), ..made };
     assert_eq!(webhooks::create(config, &again, &read, &entry("c")).await.unwrap(), Made::TypesChanged);
 }

@@ -5,12 +5,17 @@ use crate::{
 use fanhook_core::run::{Proof, RunState};
 use fanhook_lambda::clock::{Clock, ManualClock};
 use fanhook_store::{
+    files::{FileCode, FileFailure},
     memory::{MemoryQueue, MemoryTable},
     parts::{Commit, PartState},
 };
 use futures_util::future::join;
 use serde_json::json;
 use std::time::Duration;
+
+fn failure(code: FileCode, text: &str) -> FileFailure {
+    FileFailure { code, text: text.to_owned() }
+}
 
 /// A run of two parts, the first of which failed at a commit point.
 async fn failed(world: &World) -> (String, String) {
@@ -21,7 +26,7 @@ async fn failed(world: &World) -> (String, String) {
     let run = world.start(&push, "k", &[&uploads[0], &uploads[1]]).send().await.id();
     work(world, &run, 0, |part| {
         part.state = PartState::Failed;
-        part.failure = Some("file_truncated: the gzip file is truncated".to_owned());
+        part.failure = Some(failure(FileCode::FileTruncated, "the gzip file is truncated"));
         part.etag = Some("1".to_owned());
         part.commit = Commit { segments: 1, chunks: 64, recipients: 32_000, ..Commit::default() };
     })
@@ -73,8 +78,10 @@ async fn a_file_that_begins_otherwise_is_a_conflict() {
         world.clock.sleep(Duration::from_secs(1)).await;
         work(&world, &run, 0, |part| {
             part.state = PartState::Failed;
-            part.failure =
-                Some("audience_changed: the file is another than the one that was read so far".to_owned());
+            part.failure = Some(failure(
+                FileCode::AudienceChanged,
+                "the file is another than the one that was read so far",
+            ));
         })
         .await;
         force(&world, &run, RunState::Failed).await;

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use fanhook_core::{chunk::State, identity, outcome::Reason, push::SendForm, recipient};
 use fanhook_store::{
+    Swapped,
     organization_key::{self, OrganizationKey},
     ports::SecretContext,
 };
@@ -30,7 +31,8 @@ async fn set(world: &World, key: [u8; 32]) {
     let old = organization_key::get(&*world.ledger).await.unwrap();
     let version = old.as_ref().map_or(0, |old| old.version) + 1;
     let new = OrganizationKey { version, ciphertext, updated: START };
-    assert!(organization_key::replace(&*world.ledger, old.as_ref(), &new).await.unwrap());
+    let replaced = organization_key::replace(&*world.ledger, old.as_ref(), &new).await;
+    assert_eq!(replaced.unwrap(), Swapped::Done);
 }
 
 fn encrypted(key: [u8; 32], value: &str) -> String {

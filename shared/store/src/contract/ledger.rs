@@ -20,6 +20,7 @@ use crate::{
     counters,
     due::{self, Due, Subject},
     endpoints::{self, Block, Taken},
+    files::{FileCode, FileFailure},
     item::keyed,
     keys,
     parts::{self, Part, PartClaim, PartState},
@@ -376,8 +377,9 @@ async fn a_failed_part_opens_again_with_another_file(table: &dyn Table) {
     part.etag = Some("e1".to_owned());
     part.commit.recipients = 5;
     part.state = PartState::Failed;
-    part.failure = Some("it is truncated".to_owned());
+    part.failure = Some(FileFailure { code: FileCode::FileTruncated, text: "it is truncated".to_owned() });
     assert_eq!(done(parts::give_back(table, &part).await), Fenced::Held);
+    assert_eq!(done(parts::get(table, run.id, 0).await).map(|row| row.failure), Some(part.failure.clone()));
     assert_eq!(done(parts::reopen(table, &part, upload).await), Fenced::Held);
     let again = done(parts::get(table, run.id, 0).await);
     let again = again.map(|part| (part.state, part.upload, part.etag, part.failure, part.commit.recipients));
