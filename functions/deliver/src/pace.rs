@@ -45,6 +45,12 @@ impl Pace {
         if at <= now { Slot::Now } else { Slot::At(at) }
     }
 
+    /// Gives up the slots whose time has come, after a wait that is no mere delay of a timer.
+    pub(crate) fn skip(&mut self, now: Millis) {
+        let passed = now.since(self.block.from).as_nanos().div_ceil(self.block.step.as_nanos().max(1));
+        self.used = self.used.max(u32::try_from(passed).unwrap_or(u32::MAX));
+    }
+
     /// The slot is used.
     pub(crate) fn use_slot(&mut self) {
         self.used += 1;
@@ -77,6 +83,17 @@ mod tests {
         }
         assert_eq!(burst, 10);
         assert_eq!(pace.slot(Millis(2_090)), Slot::Over);
+    }
+
+    #[test]
+    fn after_a_wait_only_slots_that_are_still_to_come_are_used() {
+        let mut pace = Pace::new(BLOCK);
+        pace.skip(Millis(1_205));
+        assert_eq!(pace.slot(Millis(1_205)), Slot::At(Millis(1_210)));
+        pace.skip(Millis(1_210));
+        assert_eq!(pace.slot(Millis(1_210)), Slot::Now);
+        pace.skip(Millis(900));
+        assert_eq!(pace.slot(Millis(1_210)), Slot::Now);
     }
 
     #[test]
