@@ -18,7 +18,6 @@ mod control;
 mod credentials;
 mod direct;
 mod event;
-mod flight;
 mod invocation;
 mod job;
 mod pace;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use fanhook_core::time::Millis;
 use fanhook_store::endpoints::Block;
 
-/// A slot is lost when the next one is so late: a stall is followed by no burst, and a slow store leaves a slow endpoint its tokens.
+/// A slot is lost when it is so late, or the next one's time has come: a stall is followed by no burst, a slow store leaves a slow endpoint
+/// its tokens, and no token reaches into an interval that is another taker's.
 const LATE: Duration = Duration::from_millis(100);
 
 /// What is left of a block.
@@ -34,7 +35,7 @@ impl Pace {
 
     /// The next slot at `now`; those missed are given up.
     pub(crate) fn slot(&mut self, now: Millis) -> Slot {
-        let late = now.since(self.block.from + LATE);
+        let late = now.since(self.block.from + LATE.saturating_sub(self.block.step));
         let missed = u32::try_from(late.as_nanos() / self.block.step.as_nanos().max(1)).unwrap_or(u32::MAX);
         self.used = self.used.max(missed);
         if self.used >= self.block.tokens {
@@ -42,6 +43,12 @@ impl Pace {
         }
         let at = self.block.from + self.block.step * self.used;
         if at <= now { Slot::Now } else { Slot::At(at) }
+    }
+
+    /// Gives up the slots whose time has come, after a wait that is no mere delay of a timer.
+    pub(crate) fn skip(&mut self, now: Millis) {
+        let passed = now.since(self.block.from).as_nanos().div_ceil(self.block.step.as_nanos().max(1));
+        self.used = self.used.max(u32::try_from(passed).unwrap_or(u32::MAX));
     }
 
     /// The slot is used.
@@ -74,7 +81,31 @@ mod tests {
             pace.use_slot();
             burst += 1;
         }
-        assert_eq!(burst, 11);
-        assert_eq!(pace.slot(Millis(2_100)), Slot::Over);
+        assert_eq!(burst, 10);
+        assert_eq!(pace.slot(Millis(2_090)), Slot::Over);
+    }
+
+    #[test]
+    fn after_a_wait_only_slots_that_are_still_to_come_are_used() {
+        let mut pace = Pace::new(BLOCK);
+        pace.skip(Millis(1_205));
+        assert_eq!(pace.slot(Millis(1_205)), Slot::At(Millis(1_210)));
+        pace.skip(Millis(1_210));
+        assert_eq!(pace.slot(Millis(1_210)), Slot::Now);
+        pace.skip(Millis(900));
+        assert_eq!(pace.slot(Millis(1_210)), Slot::Now);
+    }
+
+    #[test]
+    fn a_slot_of_a_slow_rate_is_lost_when_the_next_ones_time_has_come() {
+        let mut pace = Pace::new(Block { from: Millis(1_000), step: Duration::from_secs(2), tokens: 2 });
+        assert_eq!(pace.slot(Millis(2_999)), Slot::Now);
+        assert_eq!(pace.slot(Millis(3_000)), Slot::Now);
+        pace.use_slot();
+        assert_eq!(
+            pace.slot(Millis(3_000)),
+            Slot::Over,
+            "there is one token for this time, and the first is lost"
+        );
     }
 }

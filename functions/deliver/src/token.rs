@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{self, Arc, PoisonError},
+    sync::{self, Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -21,8 +21,6 @@ use fanhook_outbound::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Mutex;
-
-use crate::flight::Time;
 
 /// How long a token is used whose end is not told.
 const UNTOLD: Duration = Duration::from_mins(5);
@@ -50,7 +48,11 @@ struct Token {
 
 /// The token of one endpoint.
 #[derive(Default)]
-pub(crate) struct Slot(Mutex<State>);
+pub(crate) struct Slot {
+    state: sync::Mutex<State>,
+    /// Held by whom the token endpoint answers: the others wait for the same answer.
+    asking: Mutex<()>,
+}
 
 #[derive(Default)]
 struct State {
@@ -61,19 +63,43 @@ struct State {
     replaced: Option<Millis>,
 }
 
+/// How long what belongs to one request may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    /// Each request on its way: it, and one for a token.
+    each: Duration,
+    /// All of them end by then.
+    until: Millis,
+}
+
+impl Time {
+    /// So long for each, and for all of them, from now on.
+    pub(crate) fn new(each: Duration, now: Millis) -> Self {
+        Self { each, until: now + each }
+    }
+
+    /// How long what begins now may take.
+    pub(crate) fn rest(self, now: Millis) -> Duration {
+        self.each.min(self.until.since(now))
+    }
+}
+
 /// The slot of each endpoint that was met, with the settings that its token was got by: other settings give a new one.
 #[derive(Default)]
 pub(crate) struct Slots(sync::Mutex<HashMap<WebhookId, (Authentication, Arc<Slot>)>>);
 
 impl Slot {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether nothing is lost with it.
     fn is_over(&self, now: Millis) -> bool {
         let recent = |at: &Millis| now.since(*at) < STANDS;
-        self.0.try_lock().is_ok_and(|state| {
-            state.token.as_ref().is_none_or(|token| now >= token.until)
-                && !state.failed.as_ref().is_some_and(|(at, _)| recent(at))
-                && !state.replaced.as_ref().is_some_and(recent)
-        })
+        let state = self.state();
+        state.token.as_ref().is_none_or(|token| now >= token.until)
+            && !state.failed.as_ref().is_some_and(|(at, _)| recent(at))
+            && !state.replaced.as_ref().is_some_and(recent)
     }
 }
 
@@ -136,19 +162,40 @@ pub(crate) struct Tokens {
     pub(crate) asking: Arc<Asking>,
 }
 
-/// What comes of wanting a token.
-pub(crate) enum Wanted {
-    /// The value of `authorization`.
-    Got(HeaderValue),
-    /// There is none; this came of the request for it.
-    Failed(Exchange),
-    /// The one that was refused is the newest that is to be had.
-    Refused,
+/// What comes of wanting a token: the value of `authorization`, or what came of the request for it. A token that was refused is given
+/// again where it is the newest that is to be had.
+pub(crate) type Wanted = Result<HeaderValue, Exchange>;
+
+impl State {
+    /// What comes of wanting a token now; none where one has to be asked for.
+    fn known(&self, now: Millis, refused: Option<&HeaderValue>) -> Option<Wanted> {
+        let recent = |at: Millis| now.since(at) < STANDS;
+        match (&self.token, &self.failed) {
+            (Some(token), _) if refused == Some(&token.header) => {
+                self.replaced.is_some_and(recent).then(|| Ok(token.header.clone()))
+            }
+            (Some(token), _) if now < token.until => Some(Ok(token.header.clone())),
+            (_, Some((at, exchange))) if recent(*at) => Some(Err(exchange.clone())),
+            _ => None,
+        }
+    }
+
+    /// Whoever wants a token from now on waits for the next one.
+    fn give_up(&mut self, now: Millis, refused: Option<&HeaderValue>) {
+        if self.token.take().is_some_and(|token| refused == Some(&token.header)) {
+            self.replaced = Some(now);
+        }
+    }
 }
 
 impl Tokens {
-    /// A token that holds; another one than `refused`, which the endpoint has answered 401. Who wants one at the same time waits for the
-    /// same request.
+    /// What comes of wanting a token now, another one than `refused`, which the endpoint has answered 401; none where that takes a
+    /// request, or waiting for one.
+    pub(crate) fn held(&self, now: Millis, refused: Option<&HeaderValue>) -> Option<Wanted> {
+        self.slot.state().known(now, refused)
+    }
+
+    /// The same, with the request that it takes. Who wants one at the same time waits for the same request.
     pub(crate) async fn get(
         &self,
         http: &dyn Http,
@@ -156,37 +203,25 @@ impl Tokens {
         refused: Option<&HeaderValue>,
         time: Time,
     ) -> Wanted {
-        let mut state = tokio::select! {
+        let _asking = tokio::select! {
             biased;
-            state = self.slot.0.lock() => state,
-            () = clock.sleep(time.rest(clock.now())) => return Wanted::Failed(Exchange::Ended(unanswered())),
+            asking = self.slot.asking.lock() => asking,
+            () = clock.sleep(time.rest(clock.now())) => return Err(Exchange::Ended(unanswered())),
         };
         let now = clock.now();
-        match &state.token {
-            Some(token) if refused == Some(&token.header) => {
-                if state.replaced.is_some_and(|at| now.since(at) < STANDS) {
-                    return Wanted::Refused;
-                }
-                state.replaced = Some(now);
-                state.token = None;
-            }
-            Some(token) if now < token.until => return Wanted::Got(token.header.clone()),
-            _ => {}
+        if let Some(wanted) = self.held(now, refused) {
+            return wanted;
         }
-        if let Some((at, exchange)) = &state.failed
-            && now.since(*at) < STANDS
-        {
-            return Wanted::Failed(exchange.clone());
-        }
-        let Ok(request) = self.asking.request() else { return Wanted::Failed(Exchange::Ended(unanswered())) };
+        self.slot.state().give_up(now, refused);
+        let Ok(request) = self.asking.request() else { return Err(Exchange::Ended(unanswered())) };
         let rest = time.rest(now);
         let exchange = http.send(&request, rest).await;
         let now = clock.now();
         let (failed, cut) = match exchange {
             Exchange::Ended(ended) => {
                 if let Some(token) = read(&ended, now) {
-                    state.token = Some(token.clone());
-                    return Wanted::Got(token.header);
+                    self.slot.state().token = Some(token.clone());
+                    return Ok(token.header);
                 }
                 let cut = ended.attempt == Attempt::TimedOut && rest < time.each;
                 (Exchange::Ended(self.failure(ended, &request)), cut)
@@ -195,9 +230,9 @@ impl Tokens {
         };
         // Where this one had less time than others have, it tells nothing of what they would get.
         if !cut {
-            state.failed = Some((now, failed.clone()));
+            self.slot.state().failed = Some((now, failed.clone()));
         }
-        Wanted::Failed(failed)
+        Err(failed)
     }
 
     /// What a request for a token that gave none means for the requests that wanted it.
@@ -217,6 +252,18 @@ impl Tokens {
         };
         Ended { attempt, answer: answer.into_bytes(), ..ended }
     }
+}
+
+/// Has a request carry this token; its place is kept since the request was made.
+pub(crate) fn authorize(request: &mut Request, token: &HeaderValue) {
+    for (_, value) in request.own.iter_mut().filter(|(name, _)| name == header::AUTHORIZATION) {
+        value.clone_from(token);
+    }
+}
+
+/// Whether an endpoint refused what a request was authorized by.
+pub(crate) fn is_unauthorized(exchange: &Exchange) -> bool {
+    matches!(exchange, Exchange::Ended(Ended { attempt: Attempt::Answered { status: 401 }, .. }))
 }
 
 /// An end without an answer.
@@ -248,7 +295,9 @@ fn read(ended: &Ended, now: Millis) -> Option<Token> {
     }
     let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token)).ok()?;
     header.set_sensitive(true);
-    let life = answer.expires_in.map_or(UNTOLD, |seconds| Duration::from_secs(seconds).min(LONGEST));
+    // No token is over when it comes: of some servers 0 means that it has no end.
+    let told = answer.expires_in.filter(|&seconds| seconds > 0);
+    let life = told.map_or(UNTOLD, |seconds| Duration::from_secs(seconds).min(LONGEST));
     Some(Token { header, until: now + life.saturating_sub(EARLY.min(life / 10)) })
 }
 
@@ -259,8 +308,8 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_slot_is_swept_when_its_token_is_over_and_nobody_uses_it() {
+    #[test]
+    fn a_slot_is_swept_when_its_token_is_over_and_nobody_uses_it() {
         let client = TokenClient {
             token_url: "https://login.example/token".to_owned(),
             client_id: "fanhook".to_owned(),
@@ -275,13 +324,13 @@ mod tests {
         slots.sweep(Millis(9));
         assert_eq!(kept(), 1, "it is used");
         let header = HeaderValue::from_static("Bearer a");
-        slot.0.lock().await.token = Some(Token { header, until: Millis(5) });
+        slot.state().token = Some(Token { header, until: Millis(5) });
         drop(slot);
         slots.sweep(Millis(4));
         assert_eq!(kept(), 1, "its token holds");
         slots.sweep(Millis(5));
         assert_eq!(kept(), 0);
-        slots.get(webhook, &authentication).0.lock().await.replaced = Some(Millis(5));
+        slots.get(webhook, &authentication).state().replaced = Some(Millis(5));
         slots.sweep(Millis(5) + (STANDS.saturating_sub(Duration::from_millis(1))));
         assert_eq!(kept(), 1, "a token was just replaced");
         slots.sweep(Millis(5) + STANDS);

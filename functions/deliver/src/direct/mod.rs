@@ -2,6 +2,7 @@
 //! and the values of interfaces.
 
 mod fetch;
+mod flight;
 mod handshake;
 mod hint;
 mod show;
@@ -22,14 +23,14 @@ use fanhook_lambda::telemetry::chain;
 use fanhook_outbound::{Ended, Exchange, OurFault};
 use fanhook_store::{StoreError, StoreResult};
 
+use self::flight::fly;
 use crate::{
     Ports,
-    flight::{Flown, Time, fly},
     job::Job,
     parse::Recipients,
     plan,
     prepare::{Prepared, Preparer, Try},
-    token::Tokens,
+    token::{Time, Tokens},
 };
 
 /// Longest deadline of a test send: whoever asked waits for it behind an API that answers within 30 s.
@@ -89,14 +90,12 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
         Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
     };
     let each = time_left(ports, &message.pinned.content, end);
-    let time = Time { each, until: ports.clock.now() + each };
+    let time = Time::new(each, ports.clock.now());
     let send = async |request: &_, deadline| ports.http.watch(request, deadline).await;
-    let tokens = tokens.map(|tokens| (tokens, || true));
     let watched = match fly(ports, &mut prepared.request, tokens, time, send).await {
-        Flown::Sent(watched) => watched,
-        Flown::WithoutToken(ended) => return Ok(Answer::Test(Box::new(without_token(&ended)))),
-        Flown::OurFault(fault) => return Ok(not_sent(fault)),
-        Flown::Unsent => return Ok(Answer::Unavailable {}),
+        Ok(watched) => watched,
+        Err(Exchange::Ended(ended)) => return Ok(Answer::Test(Box::new(without_token(&ended)))),
+        Err(Exchange::OurFault(fault)) => return Ok(not_sent(fault)),
     };
     let ended = match &watched.exchange {
         Exchange::Ended(ended) => ended,

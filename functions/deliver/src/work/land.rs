@@ -10,17 +10,17 @@ use fanhook_core::{
     time::Millis,
 };
 use fanhook_lambda::telemetry::chain;
-use fanhook_outbound::{Ended, Exchange, excerpt, sensitive};
+use fanhook_outbound::{Ended, Exchange, HeaderValue, excerpt, sensitive};
 use fanhook_store::outcomes::Record;
 use tokio::sync::SemaphorePermit;
 
-use super::{Part, Worker};
+use super::{Part, Refusal, Worker};
 use crate::{
-    flight::Flown,
     parse::Recipients,
     plan::{self, Decision, Told},
     prepare::{Prepared, Sent, merged, tags},
     shares::Used,
+    token::is_unauthorized,
 };
 
 /// Bytes of an answer that an excerpt is made of.
@@ -53,10 +53,11 @@ impl Known {
 /// The end of a request, not taken in yet.
 pub(super) struct Landed<'a> {
     pub(super) prepared: Prepared,
-    /// Whether its recipients are half of a refused request's.
-    pub(super) half: bool,
+    pub(super) part: Part,
+    /// The access token whose refusal has it sent once more.
+    pub(super) token: Option<HeaderValue>,
     /// None where our own code panicked.
-    pub(super) flown: Option<Flown<Exchange>>,
+    pub(super) exchange: Option<Exchange>,
     pub(super) _permit: SemaphorePermit<'a>,
     /// Where the endpoint limits the requests at a time.
     pub(super) _slot: Option<Used<'a>>,
@@ -69,20 +70,18 @@ pub(super) enum News {
 }
 
 impl Worker<'_> {
-    /// Takes the end of a request in; one that was not sent goes out later, for the same recipients.
+    /// Takes the end of a request in; one whose access token was refused goes out once more, for the same recipients and as the same try.
     pub(super) fn land(&mut self, landed: Landed<'_>, recipients: &Recipients<'_>) -> Option<News> {
-        let Landed { prepared, half, flown, .. } = landed;
-        let exchange = match flown.map(Flown::exchange) {
-            Some(None) => {
-                let indexes = prepared.sent.iter().map(|sent| sent.index).collect();
-                self.parts.push(Part { indexes, half });
-                return None;
-            }
-            Some(exchange) => exchange,
-            None => None,
-        };
+        let Landed { prepared, part, token, exchange, .. } = landed;
         let now = self.invocation.ports.clock.now();
         self.chunk.first_attempt.get_or_insert(now);
+        let exchange = match (exchange, token) {
+            (Some(exchange), Some(token)) if is_unauthorized(&exchange) => {
+                self.parts.push(Part { refusal: Some(Refusal { token, exchange }), ..part });
+                return None;
+            }
+            (exchange, _) => exchange,
+        };
         let ends = self.ends();
         let ended = match exchange {
             Some(Exchange::Ended(ended)) => ended,
@@ -112,7 +111,7 @@ impl Worker<'_> {
         // An answer that could not be read refuses nobody: who sent it may have taken all of them.
         if let Told::All(verdict) = told
             && retry::may_be_of_some(ended.attempt, verdict)
-            && self.is_split(&prepared, half || now <= ends.policy)
+            && self.is_split(&prepared, part.half || now <= ends.policy)
         {
             self.split(prepared.sent);
             return None;
@@ -169,7 +168,7 @@ impl Worker<'_> {
         let mut first: Vec<usize> = sent.into_iter().map(|sent| sent.index).collect();
         let second = first.split_off(first.len().div_ceil(2));
         // The first half is sent first, and split before the second one is sent: the fewest are under way at an end of the pass.
-        self.parts.extend([second, first].map(|indexes| Part { indexes, half: true }));
+        self.parts.extend([second, first].map(|indexes| Part { indexes, half: true, refusal: None }));
     }
 
     /// One more try of a request's recipients was used. Answers how many there are now: all were tried equally often.

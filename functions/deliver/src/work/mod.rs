@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fanhook_core::{chunk::State, outcome::Reason, rate::Rate, run::EndpointSettings, time::Millis};
 use fanhook_lambda::telemetry::chain;
+use fanhook_outbound::{Exchange, HeaderValue};
 use fanhook_store::{StoreResult, chunks::Chunk, endpoints::Endpoint, runs::Run};
 use tokio::sync::watch;
 
@@ -49,7 +50,7 @@ pub(crate) struct Worker<'a> {
     /// The earliest next try.
     next: Option<Millis>,
     unsaved: usize,
-    /// Recipients of one request each, cut already: halves of refused ones, and those of requests that were not sent; the last one first.
+    /// Recipients of one request each, cut already: halves of refused ones, and those whose access token was refused; the last one first.
     parts: Vec<Part>,
 }
 
@@ -58,6 +59,15 @@ pub(super) struct Part {
     pub(super) indexes: Vec<usize>,
     /// Whether they are of a refused request that was cut in halves.
     pub(super) half: bool,
+    /// Where they are sent to once more, for their access token was refused.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// How an access token was refused.
+pub(super) struct Refusal {
+    pub(super) token: HeaderValue,
+    /// What the request comes to where no newer token is to be had.
+    pub(super) exchange: Exchange,
 }
 
 impl<'a> Worker<'a> {

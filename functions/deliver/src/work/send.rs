@@ -1,28 +1,30 @@
 //! The loop that starts requests and takes their ends in.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use fanhook_core::{chunk::State, rate::Rate, retry, time::Millis};
 use fanhook_lambda::{clock::Clock, sqs::caught};
+use fanhook_outbound::{Exchange, HeaderValue};
 use fanhook_store::{
     chunks::{self, Fenced},
     endpoints::{self, Endpoint, Taken},
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::sync::SemaphorePermit;
 
 use super::{
-    Part, Worker,
+    Part, Refusal, Worker,
     land::{Known, Landed},
 };
 use crate::{
-    UNSAVED,
-    flight::{Time, fly},
+    Ports, UNSAVED,
     invocation::Invocation,
     pace::{self, Pace},
     parse::Recipients,
-    plan::{self, Gate, Stop},
+    plan::{Gate, Stop},
     prepare::{Prepared, Try},
     shares::{Slot, Used},
+    token::{Time, authorize},
 };
 
 /// Ends are saved at the latest so long after the first one that is not.
@@ -36,11 +38,22 @@ enum Pause {
     Permit,
     Reading,
     Until(Millis),
-    Tokens,
+    /// An access token has to be got.
+    Token,
+    /// More of the rate is to be taken.
+    Rate,
     /// Slots are to be asked for.
     Ask,
     /// A slot must become free.
     Slot,
+}
+
+/// What becomes of the next request.
+enum Next<'a> {
+    /// It is sent, with an access token where it needs one, and in a slot where the endpoint limits them.
+    Send(Option<HeaderValue>, Option<Used<'a>>),
+    /// It is not, and ends so.
+    End(Exchange),
 }
 
 impl<'a> Worker<'a> {
@@ -53,6 +66,7 @@ impl<'a> Worker<'a> {
         let mut waiting = self.waiting();
         let mut spare = None;
         let mut save_by: Option<BoxFuture<'_, ()>> = None;
+        let mut token: Option<BoxFuture<'_, ()>> = None;
         loop {
             while let Some(end) = landed.pop_front() {
                 match self.land(end, recipients) {
@@ -70,27 +84,23 @@ impl<'a> Worker<'a> {
                 beside(&mut flights, &mut landed, self.refresh()).await;
             }
             let pause = loop {
-                let slot = match self.may_start(waiting.is_empty()) {
-                    Ok(slot) => slot,
+                let next = match self.may_start(waiting.is_empty()) {
+                    Ok(next) => next,
                     Err(pause) => break pause,
                 };
                 let Some(permit) = spare.take().or_else(|| invocation.permits.try_acquire().ok()) else {
                     break Pause::Permit;
                 };
-                if let Some((mut prepared, half)) = self.start(&mut waiting, recipients) {
-                    let (ports, time) = (invocation.ports, self.time());
-                    let tokens = self.credentials.tokens.clone().map(|tokens| (tokens, self.openness()));
-                    flights.push(async move {
-                        let send = async |request: &_, deadline| ports.http.send(request, deadline).await;
-                        let flight = fly(ports, &mut prepared.request, tokens, time, send);
-                        let flown = caught(flight).await;
-                        Landed { prepared, half, flown, _permit: permit, _slot: slot }
-                    });
+                if let Some((prepared, part)) = self.start(&mut waiting, recipients) {
+                    if matches!(next, Next::Send(..)) {
+                        self.count();
+                    }
+                    flights.push(fly(invocation.ports, self.deadline, prepared, part, next, permit));
                 }
             };
-            if pause == Pause::Tokens {
+            if pause == Pause::Rate {
                 let wanted = self.requests(&waiting);
-                beside(&mut flights, &mut landed, self.take_tokens(wanted)).await;
+                beside(&mut flights, &mut landed, self.take_rate(wanted)).await;
                 continue;
             }
             if pause == Pause::Ask {
@@ -107,16 +117,25 @@ impl<'a> Worker<'a> {
             if pause != Pause::Permit {
                 spare = None;
             }
+            if pause == Pause::Token && token.is_none() {
+                token = self.token();
+            }
             if self.unsaved > 0 && save_by.is_none() {
                 save_by = Some(clock.sleep(SAVE_AFTER));
             }
             let until = match pause {
                 Pause::Until(at) => Some(at),
                 Pause::Reading | Pause::Slot => Some(self.last_start + Duration::from_millis(1)),
-                Pause::Nothing | Pause::Permit | Pause::Tokens | Pause::Ask => None,
+                Pause::Nothing | Pause::Permit | Pause::Token | Pause::Rate | Pause::Ask => None,
             };
             let save = tokio::select! {
                 biased;
+                () = due(&mut token), if token.is_some() => {
+                    if let Some((_, pace)) = &mut self.pace {
+                        pace.skip(clock.now());
+                    }
+                    false
+                }
                 Some(end) = flights.next(), if !flights.is_empty() => {
                     landed.push_back(end);
                     false
@@ -125,7 +144,7 @@ impl<'a> Worker<'a> {
                     spare = permit.ok();
                     false
                 }
-                _ = self.view.changed(), if matches!(pause, Pause::Reading | Pause::Slot) => {
+                _ = self.view.changed(), if matches!(pause, Pause::Reading | Pause::Slot | Pause::Token) => {
                     self.view.mark_changed();
                     false
                 }
@@ -133,29 +152,26 @@ impl<'a> Worker<'a> {
                 () = wait(clock, until), if until.is_some() => false,
                 () = due(&mut save_by), if save_by.is_some() => true,
             };
-            if save {
-                save_by = None;
-                if beside(&mut flights, &mut landed, self.save()).await == Fenced::Lost {
-                    return Fenced::Lost;
-                }
+            if save && beside(&mut flights, &mut landed, self.save()).await == Fenced::Lost {
+                return Fenced::Lost;
             }
         }
     }
 
-    /// A request that is begun by the last moment has its whole deadline; what an earlier one needs beside it has so as well.
-    fn time(&self) -> Time {
-        Time { each: self.deadline, until: self.last_start + self.deadline }
+    /// Gets the access token that the next request needs: what comes of it is held for all who want one.
+    fn token(&self) -> Option<BoxFuture<'a, ()>> {
+        let tokens = self.credentials.tokens.clone()?;
+        let refused = self.refusal().map(|refusal| refusal.token.clone());
+        let ports = self.invocation.ports;
+        let time = Time::new(self.deadline, ports.clock.now());
+        Some(Box::pin(async move {
+            let _ = tokens.get(&*ports.http, &*ports.clock, refused.as_ref(), time).await;
+        }))
     }
 
-    /// Whether a request that has begun, and so ends in time, may still be sent.
-    fn openness(&self) -> impl Fn() -> bool + use<> {
-        let (view, clock) = (self.view.clone(), Arc::clone(&self.invocation.ports.clock));
-        let (run, webhook) = (self.chunk.id.run, self.job.pinned.webhook);
-        move || {
-            let view = view.borrow();
-            let (run, endpoint) = (view.run(run), view.endpoint(webhook));
-            plan::gate(clock.now(), view.read_at, run, endpoint, Millis(u64::MAX)) == Gate::Open
-        }
+    /// How the access token of the next request was refused, where it was.
+    fn refusal(&self) -> Option<&Refusal> {
+        self.parts.last()?.refusal.as_ref()
     }
 
     /// Who is sent to in this pass: those who were tried least, so that an endpoint which is too slow for a whole pass is not asked for
@@ -175,14 +191,26 @@ impl<'a> Worker<'a> {
         waiting
     }
 
-    /// That the next request may start now, with the slot that it uses, where it needs one; else why it may not.
-    fn may_start(&mut self, nobody_waits: bool) -> Result<Option<Used<'a>>, Pause> {
+    /// What becomes of the next request now; else why it may not start.
+    fn may_start(&mut self, nobody_waits: bool) -> Result<Next<'a>, Pause> {
         if let Some(pause) = self.closed(nobody_waits) {
             return Err(pause);
         }
-        // Before the rate: tokens whose time comes without a slot are lost to all.
+        // Before the limits: those whose turn has come, and who wait for a token then, would all leave at once.
+        let mut token = None;
+        if let Some(tokens) = &self.credentials.tokens {
+            let (now, refusal) = (self.invocation.ports.clock.now(), self.refusal());
+            match tokens.held(now, refusal.map(|refusal| &refusal.token)).ok_or(Pause::Token)? {
+                Err(end) => return Ok(Next::End(end)),
+                Ok(held) => token = Some(held),
+            }
+            if let Some(refusal) = refusal.filter(|refusal| token.as_ref() == Some(&refusal.token)) {
+                return Ok(Next::End(refusal.exchange.clone()));
+            }
+        }
+        // Before the rate: a turn that comes without a slot is lost to all.
         let slot = self.slot()?;
-        self.paced().map_or(Ok(slot), Err)
+        self.paced().map_or(Ok(Next::Send(token, slot)), Err)
     }
 
     /// Why no request may start now, whatever the endpoint's limits; none where one may.
@@ -215,7 +243,7 @@ impl<'a> Worker<'a> {
                 Some(Pause::Nothing)
             }
             pace::Slot::At(at) => Some(Pause::Until(at)),
-            pace::Slot::Over => Some(Pause::Tokens),
+            pace::Slot::Over => Some(Pause::Rate),
         }
     }
 
@@ -249,8 +277,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes tokens of the endpoint, no more than can be used in this pass.
-    async fn take_tokens(&mut self, wanted: u32) {
+    /// Takes some of the endpoint's rate, no more than can be used in this pass.
+    async fn take_rate(&mut self, wanted: u32) {
         let Some(rate) = self.rate() else { return };
         let (ports, now) = (self.invocation.ports, self.invocation.ports.clock.now());
         let webhook = self.job.pinned.webhook;
@@ -281,32 +309,36 @@ impl<'a> Worker<'a> {
         Some(waiting.drain(..count).collect())
     }
 
-    /// The request of the next who are due one, and whether they are half of a refused one's. Who cannot be sent to is final; who finds no room in it waits on.
+    /// The request of the next who are due one, and who they are. Who cannot be sent to is final; who finds no room in it waits on.
     fn start(
         &mut self,
         waiting: &mut VecDeque<usize>,
         recipients: &Recipients<'_>,
-    ) -> Option<(Prepared, bool)> {
+    ) -> Option<(Prepared, Part)> {
         let now = self.invocation.ports.clock.now();
-        let whole = |indexes| Part { indexes, half: false };
-        let Part { indexes, half } = self.parts.pop().or_else(|| self.cut(waiting).map(whole))?;
+        let whole = |indexes| Part { indexes, half: false, refusal: None };
+        let mut part = self.parts.pop().or_else(|| self.cut(waiting).map(whole))?;
         // They were tried equally often: so it was decided who waits.
-        let State::Pending { tries } = self.chunk.states.get(*indexes.first()?) else { return None };
+        let State::Pending { tries } = self.chunk.states.get(*part.indexes.first()?) else { return None };
         let attempt = Try { tries, now, credentials: &self.credentials };
-        let batch = self.preparer.batch(&indexes, recipients, attempt);
+        let batch = self.preparer.batch(&part.indexes, recipients, attempt);
         for index in batch.left.into_iter().rev() {
             waiting.push_front(index);
         }
         for (index, reason) in batch.refused {
             self.end(index, reason, Known { tries, status: None, at: now, delivery: None, answer: None });
         }
-        if batch.prepared.is_some() {
-            self.summary.requests += 1;
-            if let Some((_, pace)) = &mut self.pace {
-                pace.use_slot();
-            }
+        let prepared = batch.prepared?;
+        part.indexes = prepared.sent.iter().map(|sent| sent.index).collect();
+        Some((prepared, part))
+    }
+
+    /// A request is sent.
+    fn count(&mut self) {
+        self.summary.requests += 1;
+        if let Some((_, pace)) = &mut self.pace {
+            pace.use_slot();
         }
-        Some((batch.prepared?, half))
     }
 
     /// Saves the states. After a failure nothing more starts.
@@ -323,6 +355,28 @@ impl<'a> Worker<'a> {
             }
         }
     }
+}
+
+/// Has a request sent, where it is.
+async fn fly<'a>(
+    ports: &'a Ports,
+    deadline: Duration,
+    mut prepared: Prepared,
+    part: Part,
+    next: Next<'a>,
+    permit: SemaphorePermit<'a>,
+) -> Landed<'a> {
+    let (exchange, token, slot) = match next {
+        Next::End(end) => (Some(end), None, None),
+        Next::Send(token, slot) => {
+            if let Some(token) = &token {
+                authorize(&mut prepared.request, token);
+            }
+            let exchange = caught(ports.http.send(&prepared.request, deadline)).await;
+            (exchange, token.filter(|_| part.refusal.is_none()), slot)
+        }
+    };
+    Landed { prepared, part, token, exchange, _permit: permit, _slot: slot }
 }
 
 /// Does `work` while requests go on; those that end are set aside.
@@ -346,8 +400,10 @@ async fn wait(clock: &dyn Clock, until: Option<Millis>) {
     clock.sleep(wait).await;
 }
 
-async fn due(timer: &mut Option<BoxFuture<'_, ()>>) {
-    if let Some(timer) = timer {
-        timer.await;
+/// Waits for what is on its way, which then is so no more.
+async fn due(coming: &mut Option<BoxFuture<'_, ()>>) {
+    if let Some(coming) = coming {
+        coming.await;
     }
+    *coming = None;
 }

@@ -437,14 +437,26 @@ async fn an_interface_that_gives_no_value_is_told_with_what_to_do() {
 #[tokio::test]
 async fn a_test_gets_its_access_token_and_replaces_one_that_is_refused() {
     let world = World::new(Setup { authentication: oauth, ..secured() }).await;
-    world.endpoint.tokens(token(TOKEN, 200));
-    world.endpoint.script(|_, earlier| {
-        (Duration::from_millis(50), Reply::Status(if earlier == 0 { 401 } else { 200 }))
+    let renewed = |earlier| if earlier == 0 { TOKEN.to_owned() } else { TOKEN.replace("t0ken", "t0ken-2") };
+    world.endpoint.tokens(move |_, earlier| (Duration::ZERO, Reply::Body(200, renewed(earlier))));
+    world.endpoint.script(|seen, _| {
+        let newer = seen.header("authorization") == Some("Bearer t0ken-2-of-the-crm");
+        (Duration::from_millis(50), Reply::Status(if newer { 200 } else { 401 }))
     });
     let tested = world.test(&line(0)).await;
     assert!(tested.passed);
     assert_eq!((world.endpoint.asked().len(), world.endpoint.seen().len()), (2, 2));
     assert_eq!(value(&tested.request.unwrap(), "authorization"), MASKED);
+
+    let world = World::new(Setup { authentication: oauth, ..secured() }).await;
+    world.endpoint.tokens(token(TOKEN, 200));
+    world.endpoint.answer(Reply::Status(401));
+    assert_eq!(world.test(&line(0)).await.verdict.reason, Reason::Status);
+    assert_eq!(
+        (world.endpoint.asked().len(), world.endpoint.seen().len()),
+        (2, 1),
+        "the same token again is no newer one"
+    );
 }
 
 #[tokio::test]
@@ -470,4 +482,21 @@ async fn a_test_without_an_access_token_says_what_the_token_url_answered_and_wha
     let tested = world.test(&line(0)).await;
     assert_eq!((tested.verdict.reason, tested.verdict.tried_again), (Reason::ExhaustedToken, true));
     assert!(tested.failure.unwrap().hint.contains("token_url"));
+}
+
+#[tokio::test]
+async fn a_request_for_a_token_that_the_end_of_a_test_cut_short_tells_a_run_nothing() {
+    let world = World::new(Setup { authentication: oauth, ..secured() }).await;
+    world.endpoint.tokens(|_, earlier| {
+        let answer = TOKEN.replace("t0ken", &format!("t0ken-{earlier}"));
+        (Duration::from_secs(if earlier == 1 { 3 } else { 0 }), Reply::Body(200, answer))
+    });
+    world.endpoint.script(|seen, _| {
+        let old = seen.header("authorization") == Some("Bearer t0ken-0-of-the-crm");
+        (Duration::from_secs(if old { 8 } else { 0 }), Reply::Status(if old { 401 } else { 200 }))
+    });
+    assert_eq!(world.test(&line(0)).await.verdict.reason, Reason::ExhaustedToken);
+    world.invoke().await;
+    world.assert_all(Reason::Delivered).await;
+    assert_eq!((world.endpoint.asked().len(), world.records().await[0].tries), (3, Some(1)));
 }

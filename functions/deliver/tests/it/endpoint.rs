@@ -116,6 +116,14 @@ impl Endpoint {
         self.under_way.load(Ordering::SeqCst)
     }
 
+    /// Most requests that were started within so long a time.
+    pub(crate) fn most_within(&self, time: Duration) -> usize {
+        let mut starts: Vec<Millis> = self.seen().iter().map(|seen| seen.at).collect();
+        starts.sort_unstable();
+        let from = |at: usize| starts[at..].iter().take_while(|&&start| start < starts[at] + time).count();
+        (0..starts.len()).map(from).max().unwrap_or_default()
+    }
+
     /// Most requests that were under way at a time.
     pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::SeqCst)

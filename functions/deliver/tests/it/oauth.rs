@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use deliver::deliver;
 use fanhook_core::{
     chunk::State,
     outcome::Reason,
@@ -11,14 +10,14 @@ use fanhook_core::{
     run::{EndpointSettings, RunState},
     webhook::{Authentication, ClientAuthentication, TokenClient},
 };
-use fanhook_lambda::{clock::Clock, sqs::Record};
+use fanhook_lambda::clock::Clock;
 use fanhook_store::{endpoints, ports::SecretContext};
 use futures_util::future::join;
 use serde_json::json;
 
 use crate::{
     endpoint::{Reply, TOKEN_URL},
-    world::{KEY, START, Setup, TIMEOUT, World},
+    world::{KEY, START, Setup, World},
 };
 
 pub(crate) fn oauth(ciphertext: String) -> Authentication {
@@ -85,7 +84,7 @@ async fn a_token_is_used_until_shortly_before_its_end() {
         (json!(null), 270),
         (json!("soon"), 270),
         (json!(u64::MAX), 24 * 3600 - 60),
-        (json!(0), 0),
+        (json!(0), 270),
     ];
     for (expires_in, used) in table {
         let world = world(Setup { chunks: vec![1; 3], ..Setup::default() }).await;
@@ -93,11 +92,9 @@ async fn a_token_is_used_until_shortly_before_its_end() {
         world.endpoint.tokens(move |_, earlier| (Duration::ZERO, token(earlier, &told)));
         world.invoke_for(&world.ids[..1]).await;
         let got = world.endpoint.asked()[0].at;
-        if used > 0 {
-            world.clock.set(got + Duration::from_millis(used * 1_000 - 1));
-            world.invoke_for(&world.ids[1..2]).await;
-            assert_eq!(world.endpoint.asked().len(), 1, "{expires_in}");
-        }
+        world.clock.set(got + Duration::from_millis(used * 1_000 - 1));
+        world.invoke_for(&world.ids[1..2]).await;
+        assert_eq!(world.endpoint.asked().len(), 1, "{expires_in}");
         world.clock.set(world.clock.now().max(got + Duration::from_secs(used)));
         world.invoke_for(&world.ids[2..]).await;
         assert_eq!(world.endpoint.asked().len(), 2, "{expires_in}");
@@ -134,6 +131,22 @@ async fn a_second_401_is_final_and_tokens_are_not_asked_for_again_and_again() {
         (record.status, record.tries, record.answer.as_deref()),
         (Some(401), Some(1), Some("who are you?"))
     );
+}
+
+#[tokio::test]
+async fn a_request_is_sent_once_more_only_once_however_slow_and_only_with_another_token() {
+    for (renewed, requests) in [(true, 200), (false, 100)] {
+        let world = world(Setup { chunks: vec![100], ..Setup::default() }).await;
+        // So slow that the token would be replaced at each of them.
+        world.endpoint.script(|_, _| (Duration::from_secs(4), Reply::Status(401)));
+        world.endpoint.tokens(move |_, earlier| {
+            (Duration::ZERO, token(if renewed { earlier } else { 0 }, &json!(3600)))
+        });
+        world.invoke().await;
+        world.assert_all(Reason::Status).await;
+        assert_eq!(world.endpoint.seen().len(), requests);
+        assert!(world.records().await.iter().all(|record| record.tries == Some(1)));
+    }
 }
 
 #[tokio::test]
@@ -248,26 +261,6 @@ async fn after_a_slow_401_a_new_token_and_the_request_have_their_whole_time() {
 }
 
 #[tokio::test]
-async fn a_request_for_a_token_that_the_end_of_a_pass_cut_short_tells_the_others_nothing() {
-    let world = world(Setup { chunks: vec![1; 2], ..Setup::default() }).await;
-    // The request starts at the last moment, its token is refused late, and the next one comes too late.
-    world.endpoint.tokens(|_, earlier| {
-        (Duration::from_secs(if earlier == 1 { 3 } else { 0 }), token(earlier, &json!(3600)))
-    });
-    world.endpoint.script(|seen, _| {
-        let old = seen.header("authorization") == Some(bearer(0).as_str());
-        (Duration::from_secs(if old { 8 } else { 0 }), Reply::Status(if old { 401 } else { 200 }))
-    });
-    let record = |at: usize| vec![Record { message: world.ids[at], receives: 1 }];
-    let end = world.clock.now() + Duration::from_secs(15);
-    deliver(&world.ports, record(0), end).await;
-    assert_eq!(world.chunk(0).await.states.get(0), State::Pending { tries: 1 });
-    deliver(&world.ports, record(1), end + TIMEOUT).await;
-    assert_eq!(world.records().await[0].tries, Some(1));
-    assert_eq!(world.endpoint.asked().len(), 3);
-}
-
-#[tokio::test]
 async fn no_request_starts_after_a_pause_because_its_token_came_late() {
     for refused in [false, true] {
         let world = world(Setup { chunks: vec![200], ..Setup::default() }).await;
@@ -326,5 +319,39 @@ async fn neither_token_nor_client_secret_are_kept_of_an_answer_that_gives_them_b
         let basic = BASE64_STANDARD.encode(format!("fanhook:{KEY}"));
         assert!(answer.contains("client_credentials"), "{answer}");
         assert!(!answer.contains(KEY) && !answer.contains(&basic), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_rate_holds_while_requests_wait_for_a_slow_token() {
+    let world = world(Setup { chunks: vec![100; 2], rate: Some(20), ..Setup::default() }).await;
+    world.endpoint.tokens(|_, earlier| (Duration::from_secs(3), token(earlier, &json!(3600))));
+    world.invoke().await;
+    world.assert_all(Reason::Delivered).await;
+    assert_eq!(world.endpoint.most_within(Duration::from_secs(1)), 20);
+}
+
+#[tokio::test]
+async fn the_rate_and_the_slots_hold_while_requests_are_sent_once_more_for_their_token_was_revoked() {
+    for at_a_time in [None, Some(30)] {
+        let world =
+            world(Setup { chunks: vec![100; 2], rate: Some(20), at_a_time, ..Setup::default() }).await;
+        // Forty are under way when the first of them comes back.
+        world.endpoint.script(|seen, _| {
+            let old = seen.header("authorization") == Some(bearer(0).as_str());
+            let revoked = old && seen.at > START + Duration::from_secs(1);
+            (Duration::from_secs(2), Reply::Status(if revoked { 401 } else { 200 }))
+        });
+        world.invoke().await;
+        world.assert_all(Reason::Delivered).await;
+        let again = world.endpoint.seen().len() - 200;
+        assert!((20..=44).contains(&again), "{again} were sent once more");
+        assert!(world.records().await.iter().all(|record| record.tries == Some(1)));
+        assert_eq!(world.endpoint.most_within(Duration::from_secs(1)), 20);
+        assert!(
+            world.endpoint.most() <= at_a_time.unwrap_or(deliver::REQUESTS as u32) as usize + 1,
+            "and one for a token"
+        );
+        assert_eq!(world.endpoint.asked().len(), 2);
     }
 }

@@ -159,7 +159,7 @@ async fn a_request_says_who_calls_in_the_way_that_was_chosen() {
         assert_eq!(seen.header(name), value.as_deref());
         assert!(seen.header("webhook-signature").is_some(), "it is signed as well");
         let answer = world.records().await.remove(0).answer.unwrap();
-        let secret = value.as_deref().and_then(|value| value.split(' ').next_back()).unwrap_or(KEY);
+        let secret = value.as_deref().and_then(|value| value.split(' ').next_back()).unwrap_or("\0");
         assert!(answer.contains("webhook-timestamp") && !answer.contains(secret), "{answer}");
         assert_eq!(answer.contains(KEY), value.is_none(), "{answer}");
     }
