@@ -132,7 +132,7 @@ pub(crate) async fn read(member: Member, Id(id): Id<WebhookId>) -> Result<Json<C
 /// was allowed holds all the same.
 #[utoipa::path(post, path = "/webhooks/{id}/handshake", tag = "Webhooks", operation_id = "shake_hands", params(("id" = WebhookId, Path)), responses(
     (status = 200, description = "What it came to, allowed or not.", body = ShakenView),
-    (status = 409, description = "`too_large`."),
+    (status = 409, description = "`too_large`, `changed_meanwhile`."),
     (status = 429, description = "`too_many_tests`."),
     (status = 504, description = "`unanswered`: it is not known whether a request was sent."),
 ))]
