@@ -10,12 +10,19 @@ use crate::exchange::Request;
 /// Most bytes of an excerpt.
 pub const EXCERPT: usize = 512;
 
-/// Shorter texts are left: removing them would tear up what has nothing to do with them.
+/// Shorter values of users are left: removing them would tear up what has nothing to do with them.
 const SHORTEST: usize = 6;
 const REMOVED: &str = "[removed]";
+/// Stands for it meanwhile, lest a short secret is found in it: a character that no text holds.
+const MARK: char = '\u{fdd0}';
 
 /// Headers whose values are no secret.
 const HARMLESS: [&str; 4] = ["accept", "content-type", "user-agent", "webhook-timestamp"];
+
+/// Whether a value of a user is taken out of answers: not where it is so short that it may stand there by chance.
+pub fn is_telling(value: &str) -> bool {
+    value.len() >= SHORTEST
+}
 
 /// What of a request's headers an answer must not give back: credentials and signatures, by their [`parts`].
 pub fn sensitive(request: &Request) -> Vec<Cow<'_, str>> {
@@ -26,14 +33,19 @@ pub fn sensitive(request: &Request) -> Vec<Cow<'_, str>> {
     headers.flat_map(|(_, value)| parts(value)).collect()
 }
 
-/// A header's value, each part of it by itself, and the password in it where it is Basic authentication (RFC 7617).
+/// A header's value and each telling part of it by itself; of a credential also what follows the scheme, and the password in that where it
+/// is Basic authentication (RFC 7617), however short they are.
 pub fn parts(value: &HeaderValue) -> Vec<Cow<'_, str>> {
-    let Ok(value) = value.to_str() else { return Vec::new() };
-    let mut parts: Vec<Cow<'_, str>> = vec![value.into()];
-    parts.extend(value.split([' ', ',', ';', '=']).map(Cow::Borrowed));
-    let pair = value.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
-    if let Some(pair) = pair.and_then(|pair| String::from_utf8(pair).ok()) {
-        parts.extend(pair.split_once(':').map(|(_, password)| password.to_owned().into()));
+    let Ok(text) = value.to_str() else { return Vec::new() };
+    let mut parts: Vec<Cow<'_, str>> = text.split([' ', ',', ';', '=']).map(Cow::Borrowed).collect();
+    parts.push(text.into());
+    parts.retain(|part| is_telling(part));
+    if value.is_sensitive() {
+        parts.push(text.strip_prefix("Bearer ").unwrap_or(text).into());
+        let pair = text.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
+        if let Some(pair) = pair.and_then(|pair| String::from_utf8(pair).ok()) {
+            parts.extend(pair.split_once(':').map(|(_, password)| password.to_owned().into()));
+        }
     }
     parts
 }
@@ -47,11 +59,12 @@ pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> 
     text[..end].trim_end().to_owned()
 }
 
-/// A text without any of `remove`, however JSON, a form or an address would write it.
+/// A text without any of `remove`, however JSON, a form or an address would write it. Of users' values only those that are
+/// [telling](is_telling) are to be among them.
 pub fn scrub<'r>(text: &str, remove: impl IntoIterator<Item = &'r str>) -> String {
     let mut text = text.to_owned();
     let mut remove: Vec<Cow<'r, str>> =
-        remove.into_iter().filter(|part| part.len() >= SHORTEST).map(Cow::Borrowed).collect();
+        remove.into_iter().filter(|part| !part.is_empty()).map(Cow::Borrowed).collect();
     // The users of a batch share many a value.
     remove.sort_unstable();
     remove.dedup();
@@ -64,10 +77,10 @@ pub fn scrub<'r>(text: &str, remove: impl IntoIterator<Item = &'r str>) -> Strin
     }
     for part in &remove {
         if text.contains(&**part) {
-            text = text.replace(&**part, REMOVED);
+            text = text.replace(&**part, MARK.encode_utf8(&mut [0; 4]));
         }
     }
-    text
+    text.replace(MARK, REMOVED)
 }
 
 /// A text as others may write it, where that differs: in JSON with `\/`, in JSON of ASCII alone, percent-encoded, as a form.
@@ -100,9 +113,9 @@ fn escaped(text: &str) -> Vec<String> {
     forms
 }
 
-/// Drops an end of `text` with which `part` begins: the rest of it was not read.
+/// Drops an end of `text` with which `part` begins: the rest of it was not read. Of a short part it is at least half.
 fn cut_begun(text: &mut String, part: &str) {
-    let longest = (SHORTEST..part.len())
+    let longest = (SHORTEST.min(part.len().div_ceil(2))..part.len())
         .rev()
         .find(|&length| part.get(..length).is_some_and(|begun| text.ends_with(begun)));
     if let Some(length) = longest {
@@ -151,6 +164,23 @@ mod tests {
             let text = excerpt(echo.as_bytes(), [secret]);
             assert!(!text.contains("g0hM9SsE") && !text.contains("JELVlN"), "{text}");
         }
-        assert_eq!(excerpt(b"code 12 of 12", ["12"]), "code 12 of 12");
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_however_short_it_is_and_a_short_word_of_a_header_is_not() {
+        let header = |value: &'static str, sensitive| {
+            let mut value = HeaderValue::from_static(value);
+            value.set_sensitive(sensitive);
+            value
+        };
+        let clean = |echo: &str, value| scrub(echo, parts(&value).iter().map(AsRef::as_ref));
+        for (value, secret) in [("Bearer rm", "rm"), ("e", "e"), ("Basic c2hvcDpubw==", "no")] {
+            let echo = format!("<{secret}> and {}", header(value, true).to_str().unwrap());
+            let clean = clean(&echo, header(value, true));
+            assert!(clean.starts_with("<[removed]>") && clean.ends_with("[removed]"), "{clean}");
+        }
+        assert_eq!(clean("a web of 12", header("web, 12", false)), "a web of 12");
+        assert_eq!(scrub("it ends in s3cr", ["s3cr3"]), "it ends in ");
+        assert!(is_telling("Adelheid") && !is_telling("12"));
     }
 }
