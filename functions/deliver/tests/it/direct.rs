@@ -15,7 +15,12 @@ use fanhook_core::{
     webhook::Authentication,
 };
 use fanhook_lambda::clock::Clock;
-use fanhook_store::{contract, endpoints, memory::MemoryDirect, ports::SecretContext, profiles, runs};
+use fanhook_store::{
+    contract, endpoints,
+    memory::{Fault, MemoryDirect, Operation},
+    ports::SecretContext,
+    profiles, runs,
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -81,6 +86,17 @@ async fn a_handshake_asks_the_address_and_sends_nothing_else() {
     assert!(seen.header("user-agent").is_some());
     assert_eq!(seen.header("webhook-request-origin"), Some("api.example.com"));
     assert_eq!(seen.header("webhook-request-rate"), Some("3000"));
+}
+
+#[tokio::test]
+async fn a_handshake_opens_no_secret() {
+    let world = World::new(secured()).await;
+    world.fail(|operation| match operation {
+        Operation::Decrypt(_) => Fault::Before,
+        _ => Fault::None,
+    });
+    world.endpoint.answer(Reply::Headers(200, vec![("webhook-allowed-origin", "*")]));
+    assert!(world.shake(None).await.allowed);
 }
 
 #[tokio::test]
