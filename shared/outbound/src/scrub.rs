@@ -1,9 +1,11 @@
 //! Excerpts of answers, without what a receiver must not give back.
 
-use std::{borrow::Cow, fmt::Write};
+use std::fmt::Write;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue};
+
+use zeroize::Zeroizing;
 
 use crate::exchange::Request;
 
@@ -25,7 +27,7 @@ pub fn is_telling(value: &str) -> bool {
 }
 
 /// What of a request's headers an answer must not give back: credentials and signatures, by their [`parts`].
-pub fn sensitive(request: &Request) -> Vec<Cow<'_, str>> {
+pub fn sensitive(request: &Request) -> Vec<Zeroizing<String>> {
     let harmless =
         |name: &HeaderName| HARMLESS.contains(&name.as_str()) || name.as_str().starts_with("fanhook-");
     let own = request.own.iter().map(|(name, value)| (name, value));
@@ -35,19 +37,18 @@ pub fn sensitive(request: &Request) -> Vec<Cow<'_, str>> {
 
 /// A header's value and each telling part of it by itself; of a credential also what follows the scheme, and the password in that where it
 /// is Basic authentication (RFC 7617), however short they are.
-pub fn parts(value: &HeaderValue) -> Vec<Cow<'_, str>> {
-    let Ok(text) = value.to_str() else { return Vec::new() };
-    let mut parts: Vec<Cow<'_, str>> = text.split([' ', ',', ';', '=']).map(Cow::Borrowed).collect();
-    parts.push(text.into());
+pub fn parts(value: &HeaderValue) -> Vec<Zeroizing<String>> {
+    let Ok(text) = std::str::from_utf8(value.as_bytes()) else { return Vec::new() };
+    let mut parts: Vec<&str> = text.split([' ', ',', ';', '=']).chain([text]).collect();
     parts.retain(|part| is_telling(part));
+    let pair = text.strip_prefix("Basic ");
+    let decoded = pair.and_then(|pair| BASE64_STANDARD.decode(pair).ok()).map(Zeroizing::new);
     if value.is_sensitive() {
-        parts.push(text.strip_prefix("Bearer ").unwrap_or(text).into());
-        let pair = text.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
-        if let Some(pair) = pair.and_then(|pair| String::from_utf8(pair).ok()) {
-            parts.extend(pair.split_once(':').map(|(_, password)| password.to_owned().into()));
-        }
+        parts.push(text.strip_prefix("Bearer ").or(pair).unwrap_or(text));
+        let decoded = decoded.as_ref().and_then(|decoded| std::str::from_utf8(decoded).ok());
+        parts.extend(decoded.and_then(|decoded| decoded.split_once(':')).map(|(_, password)| password));
     }
-    parts
+    parts.into_iter().map(|part| part.to_owned().into()).collect()
 }
 
 /// The beginning of an answer as text, at most [`EXCERPT`] bytes: each of `remove` is taken out, however JSON, a form or an address would
@@ -63,28 +64,27 @@ pub fn excerpt<'r>(answer: &[u8], remove: impl IntoIterator<Item = &'r str>) -> 
 /// [telling](is_telling) are to be among them.
 pub fn scrub<'r>(text: &str, remove: impl IntoIterator<Item = &'r str>) -> String {
     let mut text = text.to_owned();
-    let mut remove: Vec<Cow<'r, str>> =
-        remove.into_iter().filter(|part| !part.is_empty()).map(Cow::Borrowed).collect();
+    let mut remove: Vec<&str> = remove.into_iter().filter(|part| !part.is_empty()).collect();
     // The users of a batch share many a value.
     remove.sort_unstable();
     remove.dedup();
-    let escaped: Vec<Cow<'r, str>> = remove.iter().flat_map(|part| escaped(part)).map(Cow::Owned).collect();
-    remove.extend(escaped);
+    let escaped: Vec<Zeroizing<String>> = remove.iter().flat_map(|part| escaped(part)).collect();
+    remove.extend(escaped.iter().map(|form| form.as_str()));
     // The longest first: one may stand inside another.
     remove.sort_by_key(|part| std::cmp::Reverse(part.len()));
     for part in &remove {
         cut_begun(&mut text, part);
     }
     for part in &remove {
-        if text.contains(&**part) {
-            text = text.replace(&**part, MARK.encode_utf8(&mut [0; 4]));
+        if text.contains(part) {
+            text = text.replace(part, MARK.encode_utf8(&mut [0; 4]));
         }
     }
     text.replace(MARK, REMOVED)
 }
 
 /// A text as others may write it, where that differs: in JSON with `\/`, in JSON of ASCII alone, percent-encoded, as a form.
-fn escaped(text: &str) -> Vec<String> {
+fn escaped(text: &str) -> Vec<Zeroizing<String>> {
     let json = serde_json::to_string(text).unwrap_or_default();
     let json = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
     let (mut ascii, mut encoded) = (String::new(), String::new());
@@ -110,7 +110,7 @@ fn escaped(text: &str) -> Vec<String> {
     forms.sort_unstable();
     forms.dedup();
     forms.retain(|form| form != text);
-    forms
+    forms.into_iter().map(Zeroizing::new).collect()
 }
 
 /// Drops an end of `text` with which `part` begins: the rest of it was not read. Of a short part it is at least half.
@@ -173,7 +173,7 @@ mod tests {
             value.set_sensitive(sensitive);
             value
         };
-        let clean = |echo: &str, value| scrub(echo, parts(&value).iter().map(AsRef::as_ref));
+        let clean = |echo: &str, value| scrub(echo, parts(&value).iter().map(|part| part.as_str()));
         for (value, secret) in [("Bearer rm", "rm"), ("e", "e"), ("Basic c2hvcDpubw==", "no")] {
             let echo = format!("<{secret}> and {}", header(value, true).to_str().unwrap());
             let clean = clean(&echo, header(value, true));

@@ -205,7 +205,7 @@ impl Worker<'_> {
         let ids =
             prepared.sent.iter().flat_map(|sent| [Some(sent.id.as_str()), sent.clear.as_deref()]).flatten();
         let values = ids.chain(tags.flatten()).filter(|value| is_telling(value));
-        excerpt(answer, sensitive.iter().map(AsRef::as_ref).chain(values))
+        excerpt(answer, sensitive.iter().map(|part| part.as_str()).chain(values))
     }
 
     pub(super) async fn tell(&self, news: News) {
