@@ -11,7 +11,7 @@ use fanhook_core::{
     time::Millis,
     webhook::{Authentication, Signing, SigningSecret},
 };
-use fanhook_outbound::{HeaderName, HeaderValue};
+use fanhook_outbound::{HeaderName, HeaderValue, confidential};
 use fanhook_store::{StoreError, StoreResult, organization_key, ports::SecretContext};
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
@@ -90,9 +90,7 @@ impl Keyring {
                 let secret = secrets.decrypt(&context, ciphertext).await?;
                 let text = std::str::from_utf8(secret.expose_secret()).map_err(corrupt)?;
                 let value = authentication.value(text).unwrap_or_default();
-                let mut value = HeaderValue::from_str(&value).map_err(corrupt)?;
-                value.set_sensitive(true);
-                Ok((name.parse().map_err(corrupt)?, value))
+                Ok((name.parse().map_err(corrupt)?, confidential(value).map_err(corrupt)?))
             };
             let key = (webhook, authentication.clone());
             credentials.header = Some(self.headers.get(key, now, open).await?);

@@ -7,20 +7,22 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use fanhook_core::{
     id::WebhookId,
     retry::Attempt,
     time::Millis,
-    webhook::{Authentication, TokenClient, TokenRequest},
+    webhook::{Authentication, TokenClient, TokenRequest, bearer},
 };
 use fanhook_lambda::clock::Clock;
 use fanhook_outbound::{
-    Ended, Exchange, HeaderMap, HeaderValue, Http, InvalidTarget, Method, Request, Target, excerpt, header,
-    sensitive,
+    Ended, Exchange, HeaderMap, HeaderValue, Http, InvalidTarget, Method, Request, Target, confidential,
+    excerpt, header, sensitive,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 /// How long a token is used whose end is not told.
 const UNTOLD: Duration = Duration::from_mins(5);
@@ -140,16 +142,14 @@ impl Asking {
             (header::USER_AGENT, HeaderValue::from_static(crate::job::USER_AGENT)),
         ];
         if let Some(value) = authorization {
-            let mut value = HeaderValue::from_str(&value).map_err(|_| InvalidTarget)?;
-            value.set_sensitive(true);
-            own.push((header::AUTHORIZATION, value));
+            own.push((header::AUTHORIZATION, confidential(value).map_err(|_| InvalidTarget)?));
         }
         Ok(Request {
             method: Method::POST,
             target: Target::parse(&url)?,
             shared: Arc::new(HeaderMap::new()),
             own,
-            body: body.into(),
+            body: Bytes::from_owner(body),
             keep_answer: true,
         })
     }
@@ -218,13 +218,14 @@ impl Tokens {
         let exchange = http.send(&request, rest).await;
         let now = clock.now();
         let (failed, cut) = match exchange {
-            Exchange::Ended(ended) => {
-                if let Some(token) = read(&ended, now) {
+            Exchange::Ended(mut ended) => {
+                let answer = Zeroizing::new(std::mem::take(&mut ended.answer));
+                if let Some(token) = read(ended.attempt, &answer, now) {
                     self.slot.state().token = Some(token.clone());
                     return Ok(token.header);
                 }
                 let cut = ended.attempt == Attempt::TimedOut && rest < time.each;
-                (Exchange::Ended(self.failure(ended, &request)), cut)
+                (Exchange::Ended(self.failure(ended, &answer, &request)), cut)
             }
             fault @ Exchange::OurFault(_) => (fault, false),
         };
@@ -236,7 +237,7 @@ impl Tokens {
     }
 
     /// What a request for a token that gave none means for the requests that wanted it.
-    fn failure(&self, ended: Ended, request: &Request) -> Ended {
+    fn failure(&self, ended: Ended, answer: &[u8], request: &Request) -> Ended {
         let (attempt, answer) = match ended.attempt {
             // It may hold a token that could not be read.
             Attempt::Answered { status: status @ 200..=299 } => {
@@ -244,8 +245,9 @@ impl Tokens {
             }
             Attempt::Answered { status } => {
                 let sensitive = sensitive(request);
-                let secrets = sensitive.iter().map(AsRef::as_ref).chain([self.asking.secret.expose_secret()]);
-                (Attempt::NoToken { status: Some(status) }, excerpt(&ended.answer, secrets))
+                let secrets =
+                    sensitive.iter().map(|part| part.as_str()).chain([self.asking.secret.expose_secret()]);
+                (Attempt::NoToken { status: Some(status) }, excerpt(answer, secrets))
             }
             Attempt::Blocked => (Attempt::Blocked, String::new()),
             _ => (Attempt::NoToken { status: None }, String::new()),
@@ -274,11 +276,16 @@ fn unanswered() -> Ended {
 /// A token endpoint's answer (RFC 6749, section 5.1), as far as it is used.
 #[derive(Deserialize)]
 struct Answer {
-    access_token: String,
+    #[serde(deserialize_with = "wiped")]
+    access_token: Zeroizing<String>,
     token_type: String,
     /// Seconds; some servers write a text.
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+}
+
+fn wiped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
@@ -287,14 +294,13 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
 }
 
 /// The token in an answer; none where the answer is no success or holds no bearer token.
-fn read(ended: &Ended, now: Millis) -> Option<Token> {
-    let Attempt::Answered { status: 200..=299 } = ended.attempt else { return None };
-    let answer: Answer = serde_json::from_slice(&ended.answer).ok()?;
+fn read(attempt: Attempt, answer: &[u8], now: Millis) -> Option<Token> {
+    let Attempt::Answered { status: 200..=299 } = attempt else { return None };
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
     if !answer.token_type.eq_ignore_ascii_case("bearer") || answer.access_token.is_empty() {
         return None;
     }
-    let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token)).ok()?;
-    header.set_sensitive(true);
+    let header = confidential(bearer(&answer.access_token)).ok()?;
     // No token is over when it comes: of some servers 0 means that it has no end.
     let told = answer.expires_in.filter(|&seconds| seconds > 0);
     let life = told.map_or(UNTOLD, |seconds| Duration::from_secs(seconds).min(LONGEST));

@@ -70,10 +70,10 @@ pub fn verdict(attempt: Attempt) -> Verdict {
         Attempt::Tls => Verdict::Again(Reason::ExhaustedTls),
         Attempt::Protocol => Verdict::Again(Reason::ExhaustedProtocol),
         Attempt::Blocked => Verdict::Final(Reason::BlockedAddress),
-        // By the same rules as an answer of the receiver; one of success that held no token may pass.
+        // It says nothing of any recipient, and a wrong secret may be set right: even a clear no ends nobody before the retry policy does.
         Attempt::NoToken { status } => match status.map(|status| verdict(Attempt::Answered { status })) {
             Some(Verdict::Final(Reason::Redirect | Reason::Status) | Verdict::Gone) => {
-                Verdict::Final(Reason::TokenRefused)
+                Verdict::Again(Reason::TokenRefused)
             }
             _ => Verdict::Again(Reason::ExhaustedToken),
         },
@@ -155,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_only_a_clear_no_is_final() {
+    fn without_a_token_nobody_ends_before_his_tries_and_a_clear_no_is_the_reason_then() {
         let no_token = |status| verdict(Attempt::NoToken { status });
         for status in [302, 400, 401, 403, 404, 410] {
-            assert_eq!(no_token(Some(status)), Verdict::Final(Reason::TokenRefused), "{status}");
+            assert_eq!(no_token(Some(status)), Verdict::Again(Reason::TokenRefused), "{status}");
         }
         for status in [None, Some(200), Some(408), Some(429), Some(500), Some(503)] {
             assert_eq!(no_token(status), Verdict::Again(Reason::ExhaustedToken), "{status:?}");

@@ -10,7 +10,7 @@ mod success;
 
 use std::{collections::BTreeSet, time::Duration};
 
-pub use authentication::{Authentication, ClientAuthentication, TokenClient, TokenRequest};
+pub use authentication::{Authentication, ClientAuthentication, TokenClient, TokenRequest, bearer};
 pub use check::{AddressRule, Rules};
 pub(crate) use check::{check_description, check_name};
 pub(crate) use header::check_header;

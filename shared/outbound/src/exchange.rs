@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fanhook_core::retry::Attempt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::InvalidHeaderValue};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::watch::Watched;
 
@@ -53,6 +54,18 @@ pub struct Request {
     pub keep_answer: bool,
 }
 
+/// A header's value that is shown nowhere, and is wiped with its last copy.
+///
+/// # Errors
+/// A header can't hold the text.
+pub fn confidential(
+    text: Zeroizing<impl AsRef<[u8]> + Zeroize + Send + 'static>,
+) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exchange {
@@ -98,4 +111,19 @@ pub trait Http: Send + Sync {
 
     /// Sends one over a connection of its own, in the same way, and tells all that was seen on it.
     async fn watch(&self, request: &Request, deadline: Duration) -> Watched;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confidential_value_is_the_text_itself_and_no_copy_that_nobody_wipes() {
+        let text = Zeroizing::new("a secret of some length".to_owned());
+        let address = text.as_ptr();
+        let value = confidential(text).unwrap();
+        assert_eq!((value.as_bytes().as_ptr(), value.clone().as_bytes().as_ptr()), (address, address));
+        assert!(value.is_sensitive());
+        assert!(confidential(Zeroizing::new("a\nb".to_owned())).is_err());
+    }
 }

@@ -17,9 +17,9 @@ mod scrub;
 mod watch;
 
 pub use client::{Client, ClientError};
-pub use exchange::{Ended, Exchange, Http, InvalidTarget, OurFault, Request, Target};
+pub use exchange::{Ended, Exchange, Http, InvalidTarget, OurFault, Request, Target, confidential};
 pub use guard::Guard;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use resolver::{Lookup, LookupError, SystemLookup};
-pub use scrub::{EXCERPT, excerpt, parts, scrub, sensitive};
+pub use scrub::{EXCERPT, excerpt, is_telling, parts, scrub, sensitive};
 pub use watch::Watched;

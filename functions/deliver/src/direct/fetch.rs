@@ -12,10 +12,12 @@ use fanhook_core::{
     time::Millis,
 };
 use fanhook_outbound::{
-    Ended, Exchange, HeaderMap, HeaderName, HeaderValue, Method, Request, Target, Watched, header,
+    Ended, Exchange, HeaderMap, HeaderName, HeaderValue, Method, Request, Target, Watched, confidential,
+    header,
 };
 use fanhook_store::{StoreError, StoreResult, ports::SecretContext};
 use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
 
 use super::{hint, not_sent, time_left};
 use crate::{Ports, job::USER_AGENT};
@@ -53,8 +55,7 @@ async fn request(ports: &Ports, question: &Fetch) -> StoreResult<Request> {
     if let Some(header) = &interface.secret_header {
         let context = SecretContext::parameter_source(&question.workspace, question.source);
         let secret = ports.secrets.decrypt(&context, &header.ciphertext).await?;
-        let mut value = HeaderValue::from_bytes(secret.expose_secret()).map_err(corrupt)?;
-        value.set_sensitive(true);
+        let value = confidential(Zeroizing::new(secret.expose_secret().to_vec())).map_err(corrupt)?;
         own.push((header.name.parse().map_err(corrupt)?, value));
     }
     Ok(Request {

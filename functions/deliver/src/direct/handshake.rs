@@ -12,7 +12,7 @@ use fanhook_outbound::{Exchange, HeaderMap, HeaderName, HeaderValue, Method, Req
 use fanhook_store::{StoreError, StoreResult};
 
 use super::{hint, make, not_sent, show, time_left};
-use crate::{Ports, job::USER_AGENT};
+use crate::{Ports, credentials::Credentials, job::USER_AGENT};
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 const REQUEST_RATE: HeaderName = HeaderName::from_static("webhook-request-rate");
@@ -21,13 +21,13 @@ const ALLOWED_RATE: &str = "webhook-allowed-rate";
 
 pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> StoreResult<Answer> {
     let message = &question.message;
-    let (made, _) = make(ports, message).await?;
+    // Who has not agreed yet gets neither credentials nor a body; so no secret is opened.
+    let made = make(ports, message, &Credentials::default()).await?;
     let prepared = match made.into_iter().next() {
         Some(Ok(prepared)) => prepared,
         Some(Err(reason)) => return Ok(failed(hint::unsent(reason))),
         None => return Err(StoreError::corrupt("question", "it names no user")),
     };
-    // Who has not agreed yet gets neither credentials nor a body.
     let origin =
         HeaderValue::from_str(&question.origin).map_err(|error| StoreError::corrupt("question", error))?;
     let mut own = vec![(REQUEST_ORIGIN, origin)];

@@ -26,11 +26,12 @@ use fanhook_store::{StoreError, StoreResult};
 use self::flight::fly;
 use crate::{
     Ports,
+    credentials::Credentials,
     job::Job,
     parse::Recipients,
     plan,
     prepare::{Prepared, Preparer, Try},
-    token::{Time, Tokens},
+    token::Time,
 };
 
 /// Longest deadline of a test send: whoever asked waits for it behind an API that answers within 30 s.
@@ -68,7 +69,7 @@ pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> Stor
 }
 
 async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
-    let (made, _) = make(ports, message).await?;
+    let made = make(ports, message, &credentials(ports, message).await?).await?;
     let messages = made.into_iter().map(|made| match made {
         Ok(prepared) => Preview { request: Some(show::unsent(&prepared.request)), verdict: None },
         Err(reason) => Preview { request: None, verdict: Some(Verdict::last(reason)) },
@@ -84,7 +85,8 @@ async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
 
 async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answer> {
     // A test has one ID, and so one message.
-    let (made, tokens) = make(ports, message).await?;
+    let credentials = credentials(ports, message).await?;
+    let made = make(ports, message, &credentials).await?;
     let mut prepared = match made.into_iter().next().unwrap_or(Err(Reason::NoId)) {
         Ok(prepared) => prepared,
         Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
@@ -92,7 +94,7 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
     let each = time_left(ports, &message.pinned.content, end);
     let time = Time::new(each, ports.clock.now());
     let send = async |request: &_, deadline| ports.http.watch(request, deadline).await;
-    let watched = match fly(ports, &mut prepared.request, tokens, time, send).await {
+    let watched = match fly(ports, &mut prepared.request, credentials.tokens, time, send).await {
         Ok(watched) => watched,
         Err(Exchange::Ended(ended)) => return Ok(Answer::Test(Box::new(without_token(&ended)))),
         Err(Exchange::OurFault(fault)) => return Ok(not_sent(fault)),
@@ -131,22 +133,25 @@ fn not_sent(fault: OurFault) -> Answer {
 /// A message that a user gets, or why there is none.
 type Made = Result<Prepared, Reason>;
 
-/// The messages that a user gets, as a run makes them at the first try; and where their access tokens come from.
-async fn make(ports: &Ports, message: &Message) -> StoreResult<(Vec<Made>, Option<Tokens>)> {
+/// What a run would send a message with.
+async fn credentials(ports: &Ports, message: &Message) -> StoreResult<Credentials> {
+    let pinned = &message.pinned;
+    let of = (&pinned.workspace, pinned.webhook);
+    ports.kept.keyring.get(ports, of, &message.settings, pinned.push_content.send_form).await
+}
+
+/// The messages that a user gets, as a run makes them at the first try.
+async fn make(ports: &Ports, message: &Message, credentials: &Credentials) -> StoreResult<Vec<Made>> {
     let now = ports.clock.now();
     let job = Job::new(message.pinned.clone())?;
-    let of = (&job.pinned.workspace, job.pinned.webhook);
-    let credentials =
-        ports.kept.keyring.get(ports, of, &message.settings, job.pinned.push_content.send_form).await?;
     let mut lines = message.recipient.clone().into_bytes();
     if job.pinned.push_content.id_policy == IdPolicy::All {
         lines = expand(ports, &job, message, &lines).await?;
     }
     let recipients = read(ports, &job, message, &lines).await?;
     let mut preparer = Preparer::new(&job);
-    let attempt = Try { tries: 0, now, credentials: &credentials };
-    let made = (0..recipients.len()).map(|index| preparer.prepare(index, &recipients, attempt)).collect();
-    Ok((made, credentials.tokens.clone()))
+    let attempt = Try { tries: 0, now, credentials };
+    Ok((0..recipients.len()).map(|index| preparer.prepare(index, &recipients, attempt)).collect())
 }
 
 /// Reads recipients, and their profiles where the question allows it.

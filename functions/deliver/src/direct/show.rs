@@ -1,7 +1,5 @@
 //! Requests and answers as people may see them.
 
-use std::borrow::Cow;
-
 use fanhook_core::direct::{MASKED, ShownAnswer, ShownHeader, ShownRequest};
 use fanhook_outbound::{HeaderMap, HeaderName, HeaderValue, Request, Watched, parts, scrub};
 
@@ -51,8 +49,9 @@ fn headers(request: &Request) -> impl Iterator<Item = (&HeaderName, &HeaderValue
 pub(super) fn answer(watched: &Watched, request: &Request) -> Option<ShownAnswer> {
     let (status, headers, body) = watched.answer.as_ref()?;
     let secrets = self::headers(request).filter(|(name, value)| is_secret(name, value));
-    let secrets: Vec<Cow<'_, str>> = secrets.flat_map(|(_, value)| parts(value)).collect();
-    let clean = |bytes: &[u8]| scrub(&String::from_utf8_lossy(bytes), secrets.iter().map(AsRef::as_ref));
+    let secrets: Vec<_> = secrets.flat_map(|(_, value)| parts(value)).collect();
+    let secrets = || secrets.iter().map(|part| part.as_str());
+    let clean = |bytes: &[u8]| scrub(&String::from_utf8_lossy(bytes), secrets());
     Some(ShownAnswer {
         status: status.as_u16(),
         headers: shown(headers, &clean),

@@ -10,7 +10,7 @@ use fanhook_core::{
     time::Millis,
 };
 use fanhook_lambda::telemetry::chain;
-use fanhook_outbound::{Ended, Exchange, HeaderValue, excerpt, sensitive};
+use fanhook_outbound::{Ended, Exchange, HeaderValue, excerpt, is_telling, sensitive};
 use fanhook_store::outcomes::Record;
 use tokio::sync::SemaphorePermit;
 
@@ -204,7 +204,8 @@ impl Worker<'_> {
         let tags = known.iter().flat_map(|(recipient, merged)| tags(self.job, recipient, merged.as_ref()));
         let ids =
             prepared.sent.iter().flat_map(|sent| [Some(sent.id.as_str()), sent.clear.as_deref()]).flatten();
-        excerpt(answer, sensitive.iter().map(AsRef::as_ref).chain(ids).chain(tags.flatten()))
+        let values = ids.chain(tags.flatten()).filter(|value| is_telling(value));
+        excerpt(answer, sensitive.iter().map(|part| part.as_str()).chain(values))
     }
 
     pub(super) async fn tell(&self, news: News) {

@@ -212,6 +212,19 @@ async fn want_of_a_token_is_tried_again_by_the_schedule() {
 }
 
 #[tokio::test]
+async fn a_wrong_client_secret_ends_nobody_before_it_is_set_right() {
+    let world = world(Setup { chunks: vec![300; 2], ..Setup::default() }).await;
+    world.endpoint.tokens(|seen, earlier| {
+        let wrong = seen.at < START + Duration::from_mins(1);
+        (Duration::from_millis(50), if wrong { Reply::Status(401) } else { token(earlier, &json!(3600)) })
+    });
+    world.drive().await;
+    world.assert_all(Reason::Delivered).await;
+    assert_eq!(world.endpoint.asked().len(), 4, "one for all in each pass");
+    assert!(world.records().await.iter().all(|record| record.tries == Some(4)));
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_wants_to_be_left_alone_is() {
     let world = world(Setup { chunks: vec![10], ..Setup::default() }).await;
     world.endpoint.tokens(|_, earlier| {
@@ -310,7 +323,8 @@ async fn neither_token_nor_client_secret_are_kept_of_an_answer_that_gives_them_b
     assert!(answer.contains("webhook-timestamp") && !answer.contains("t0ken"), "{answer}");
 
     for authentication in [oauth, oauth_in_the_body] {
-        let world = World::new(Setup { chunks: vec![1], authentication, ..Setup::default() }).await;
+        let setup = Setup { chunks: vec![1], authentication, give_up_after: 0, ..Setup::default() };
+        let world = World::new(setup).await;
         world.endpoint.tokens(|seen, _| {
             (Duration::ZERO, Reply::Body(401, format!("{:?} {} {KEY}", seen.headers, seen.body)))
         });
@@ -348,10 +362,9 @@ async fn the_rate_and_the_slots_hold_while_requests_are_sent_once_more_for_their
         assert!((20..=44).contains(&again), "{again} were sent once more");
         assert!(world.records().await.iter().all(|record| record.tries == Some(1)));
         assert_eq!(world.endpoint.most_within(Duration::from_secs(1)), 20);
-        assert!(
-            world.endpoint.most() <= at_a_time.unwrap_or(deliver::REQUESTS as u32) as usize + 1,
-            "and one for a token"
-        );
+        // And one for a token.
+        let most = at_a_time.map_or(deliver::REQUESTS, |most| usize::try_from(most).unwrap());
+        assert!(world.endpoint.most() <= most + 1);
         assert_eq!(world.endpoint.asked().len(), 2);
     }
 }

@@ -164,3 +164,21 @@ async fn a_request_says_who_calls_in_the_way_that_was_chosen() {
         assert_eq!(answer.contains(KEY), value.is_none(), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_secret_of_few_bytes_is_not_kept_either() {
+    let choices: [fn(String) -> Authentication; 3] = [
+        |ciphertext| Authentication::Bearer { ciphertext },
+        |ciphertext| Authentication::Header { name: "X-Api-Key".to_owned(), ciphertext },
+        |ciphertext| Authentication::Basic { username: "shop".to_owned(), ciphertext },
+    ];
+    for key in ["7", "w1:2,", "abc12"] {
+        for authentication in choices {
+            let world = World::new(Setup { chunks: vec![1], authentication, key, ..Setup::default() }).await;
+            world.endpoint.answer(Reply::Body(400, format!("{key}! who is <{key}>?")));
+            world.invoke().await;
+            let answer = world.records().await.remove(0).answer.unwrap();
+            assert_eq!(answer, "[removed]! who is <[removed]>?");
+        }
+    }
+}

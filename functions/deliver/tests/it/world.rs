@@ -123,8 +123,9 @@ pub(crate) struct Setup {
     pub(crate) deadline_seconds: u32,
     pub(crate) signed: bool,
     pub(crate) send_form: SendForm,
-    /// How requests say who calls; the ciphertext is filled in, of [`KEY`].
+    /// How requests say who calls; the ciphertext is filled in, of `key`.
     pub(crate) authentication: fn(String) -> Authentication,
+    pub(crate) key: &'static str,
 }
 
 impl Default for Setup {
@@ -147,6 +148,7 @@ impl Default for Setup {
             signed: true,
             send_form: SendForm::Plain,
             authentication: |_| Authentication::None {},
+            key: KEY,
         }
     }
 }
@@ -212,7 +214,7 @@ impl World {
         let unsigned = Signing::None {};
         let signing = if setup.signed { unsigned.rotated(secret, Duration::ZERO, START) } else { unsigned };
         let context = SecretContext::authentication(&workspace, webhook);
-        let key = secrets.encrypt(&context, &KEY.as_bytes().to_vec().into()).await.unwrap();
+        let key = secrets.encrypt(&context, &setup.key.as_bytes().to_vec().into()).await.unwrap();
         let authentication = (setup.authentication)(key);
         let settings = EndpointSettings {
             origin: None,

@@ -6,6 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::{Content, Header, Rules, check::check_origin, header::check_header};
 use crate::{fault::Fault, limits, template::origin};
@@ -81,9 +82,9 @@ pub struct TokenRequest {
     /// The address of the token endpoint, as a URL parser writes it.
     pub url: String,
     /// Value of `authorization`, where the client authenticates by it.
-    pub authorization: Option<String>,
+    pub authorization: Option<Zeroizing<String>>,
     /// The body, `application/x-www-form-urlencoded`.
-    pub body: String,
+    pub body: Zeroizing<String>,
 }
 
 impl Default for Authentication {
@@ -126,11 +127,11 @@ impl Authentication {
     }
 
     /// The header's value with the decrypted secret; none where there is no header, or its token has to be got first.
-    pub fn value(&self, secret: &str) -> Option<String> {
+    pub fn value(&self, secret: &str) -> Option<Zeroizing<String>> {
         match self {
             Self::None {} | Self::OAuth2 { .. } => None,
-            Self::Bearer { .. } => Some(format!("Bearer {secret}")),
-            Self::Header { .. } => Some(secret.to_owned()),
+            Self::Bearer { .. } => Some(bearer(secret)),
+            Self::Header { .. } => Some(secret.to_owned().into()),
             Self::Basic { username, .. } => Some(basic(username, secret)),
         }
     }
@@ -156,8 +157,15 @@ impl Authentication {
     }
 }
 
-fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")))
+/// `Bearer` with a token. Texts that hold secrets are made at their full length: one that grows leaves its beginning behind, unwiped.
+pub fn bearer(token: &str) -> Zeroizing<String> {
+    ["Bearer ", token].concat().into()
+}
+
+fn basic(username: &str, password: &str) -> Zeroizing<String> {
+    let pair = Zeroizing::new([username, ":", password].concat());
+    let pair = Zeroizing::new(BASE64_STANDARD.encode(&*pair));
+    ["Basic ", &pair].concat().into()
 }
 
 fn check_username(username: &str) -> Option<Fault> {
@@ -173,7 +181,9 @@ fn check_username(username: &str) -> Option<Fault> {
 impl TokenClient {
     /// The request for a token with the decrypted client secret.
     pub fn request(&self, secret: &str) -> TokenRequest {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let texts = [Some(secret), Some(&self.client_id), self.scope.as_deref(), self.audience.as_deref()];
+        let length = FORM + texts.into_iter().flatten().map(|text| ENCODED * text.len()).sum::<usize>();
+        let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(length));
         form.append_pair("grant_type", "client_credentials");
         for (name, value) in [("scope", &self.scope), ("audience", &self.audience)] {
             if let Some(value) = value {
@@ -189,7 +199,7 @@ impl TokenClient {
             }
         };
         let url = Url::parse(&self.token_url).map_or_else(|_| self.token_url.clone(), String::from);
-        TokenRequest { url, authorization, body: form.finish() }
+        TokenRequest { url, authorization, body: form.finish().into() }
     }
 
     fn check(&self, rules: Rules<'_>) -> Vec<Fault> {
@@ -225,9 +235,16 @@ impl TokenClient {
     }
 }
 
+/// Bytes of the names of a form, and what stands between them.
+const FORM: usize = 128;
+/// Most bytes that one is written as in a form.
+const ENCODED: usize = 3;
+
 /// A text as a value of a form.
-fn encoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+fn encoded(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(ENCODED * text.len()));
+    encoded.extend(url::form_urlencoded::byte_serialize(text.as_bytes()));
+    encoded
 }
 
 fn check_token_url(text: &str, rules: Rules<'_>) -> Vec<Fault> {
@@ -278,9 +295,9 @@ mod tests {
     #[test]
     fn a_token_is_asked_for_as_rfc_6749_says() {
         let basic = client().request("s/+:ä");
-        assert_eq!(basic.body, "grant_type=client_credentials&scope=coupons%3Awrite+members");
+        assert_eq!(basic.body.as_str(), "grant_type=client_credentials&scope=coupons%3Awrite+members");
         let expected = format!("Basic {}", BASE64_STANDARD.encode("shop+1:s%2F%2B%3A%C3%A4"));
-        assert_eq!(basic.authorization, Some(expected));
+        assert_eq!(basic.authorization, Some(expected.into()));
         let idn = TokenClient { token_url: "https://Bücher.example/tokén".to_owned(), ..client() };
         assert_eq!(idn.request("s").url, "https://xn--bcher-kva.example/tok%C3%A9n");
 
@@ -291,6 +308,20 @@ mod tests {
         let expected = "grant_type=client_credentials&audience=https%3A%2F%2Fapi.example.com\
             &client_id=shop+1&client_secret=s%26ecret";
         assert_eq!((body.authorization, body.body.as_str()), (None, expected));
+    }
+
+    #[test]
+    fn a_text_that_holds_a_secret_never_outgrows_its_memory() {
+        let texts = Some("ä".repeat(limits::CLIENT_TEXT));
+        let client_authentication = ClientAuthentication::Body;
+        let client =
+            TokenClient { scope: texts.clone(), audience: texts.clone(), client_authentication, ..client() };
+        let room = |secret| client.request(secret).body.capacity();
+        assert!(room("") < room("ä"));
+        let body = client.request(&"ä".repeat(1_000)).body;
+        assert_eq!(body.capacity(), room("") + 2_000 * ENCODED, "it has the room that it began with");
+        let encoded = encoded(&"ä".repeat(1_000));
+        assert_eq!(encoded.capacity(), encoded.len());
     }
 
     #[test]
