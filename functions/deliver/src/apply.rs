@@ -82,8 +82,7 @@ async fn pass(invocation: &Invocation<'_>, id: ChunkId, summary: &mut Summary) -
     let ports = invocation.ports;
     let run = invocation.control.subscribe().borrow().run(id.run).cloned();
     let now = ports.clock.now();
-    let live = |run: &Run| run.state.is_live() && run.expires_at.is_none_or(|end| now < end);
-    let Some(run) = run.filter(live) else { return Ok(Pass::Stopped) };
+    let Some(run) = run.filter(|run| run.is_live_at(now)) else { return Ok(Pass::Stopped) };
     let owner = ports.random.uuid7(now).simple().to_string();
     let claim =
         chunks::claim(&*ports.ledger, &id, Purpose::Deliver, &owner, now, invocation.window.lease).await?;
@@ -101,8 +100,7 @@ async fn pass(invocation: &Invocation<'_>, id: ChunkId, summary: &mut Summary) -
             return Ok(Pass::Early);
         }
     };
-    summary.pass = chunk.pass;
-    summary.recipients = chunk.states.len();
+    (summary.pass, summary.recipients) = (chunk.pass, chunk.states.len());
     match work(invocation, &run, chunk.clone(), summary).await {
         Ok(pass) => Ok(pass),
         Err(Failed::BeforeSending(error @ StoreError::Unavailable { .. }))
@@ -137,7 +135,7 @@ async fn work(
         segments::recipients(&*ports.objects, &run.workspace, &chunk).await.map_err(Failed::BeforeSending)?;
     let mut recipients = Recipients::parse(&lines, &chunk.states);
     let job = ports.kept.jobs.get(&*ports.ledger, run.id).await.map_err(Failed::BeforeSending)?;
-    let mut worker = Worker::new(invocation, &job, run, chunk);
+    let mut worker = Worker::new(invocation, &job, chunk, summary);
     if worker.look() == Gate::Closed(Stop::Gone) {
         worker.stop(Stop::Gone);
     } else {
@@ -148,12 +146,10 @@ async fn work(
         let sent = worker.send_all(&recipients).await;
         invocation.shares.leave(ports, webhook).await;
         if sent == Fenced::Lost {
-            *summary = worker.summary;
             return Ok(Pass::Lost);
         }
     }
     let next = worker.finish();
-    *summary = worker.summary;
     let stopped = worker.stopped();
     let left = Settlement { recipients: &recipients, known: &worker.known, next, stopped };
     settle(invocation, run, &worker.chunk, &left).await.map_err(Failed::Settling)

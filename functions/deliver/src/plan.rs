@@ -115,8 +115,7 @@ pub fn gate(
     if now.since(read_at) > READING {
         return Gate::Stale;
     }
-    let live = run.is_some_and(|run| run.state.is_live() && run.expires_at.is_none_or(|end| now < end));
-    if !live {
+    if !run.is_some_and(|run| run.is_live_at(now)) {
         return Gate::Closed(Stop::NotLive);
     }
     match endpoint {

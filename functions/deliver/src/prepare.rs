@@ -120,9 +120,12 @@ impl<'a> Preparer<'a> {
             }
         }
         if let Some(id_type) = id_type.filter(|_| !sent.is_empty()) {
-            self.job.program.end(&mut self.rendered);
             let indexes: Vec<usize> = sent.iter().map(|sent: &Sent| sent.index).collect();
-            match self.request(sent, &id_type, attempt) {
+            let end = || {
+                self.job.program.end(&mut self.rendered);
+                self.request(sent, &id_type, attempt)
+            };
+            match caught(end) {
                 Ok(prepared) => batch.prepared = Some(prepared),
                 Err(reason) => batch.refused.extend(indexes.into_iter().map(|index| (index, reason))),
             }

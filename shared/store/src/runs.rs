@@ -56,6 +56,13 @@ pub struct Run {
     pub expires: u64,
 }
 
+impl Run {
+    /// Whether it sends now: its state says so, and its expiry is still to come.
+    pub fn is_live_at(&self, now: Millis) -> bool {
+        self.state.is_live() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
 /// Runs that were started before requests could hold several users.
 fn one() -> u32 {
     1

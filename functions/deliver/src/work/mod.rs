@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct Worker<'a> {
     pub(crate) chunk: Chunk,
     pub(crate) known: Vec<Option<Known>>,
-    pub(crate) summary: Summary,
+    summary: &'a mut Summary,
     invocation: &'a Invocation<'a>,
     job: &'a Job,
     preparer: Preparer<'a>,
@@ -71,24 +71,24 @@ pub(super) struct Refusal {
 }
 
 impl<'a> Worker<'a> {
-    pub(crate) fn new(invocation: &'a Invocation<'a>, job: &'a Job, run: &Run, chunk: Chunk) -> Self {
+    pub(crate) fn new(
+        invocation: &'a Invocation<'a>,
+        job: &'a Job,
+        chunk: Chunk,
+        summary: &'a mut Summary,
+    ) -> Self {
         let deadline = invocation.window.deadline(job.deadline);
-        let pending = chunk.states.pending_len();
+        summary.pending = chunk.states.pending_len();
         let mut worker = Self {
             known: std::iter::repeat_with(|| None).take(chunk.states.len()).collect(),
-            summary: Summary {
-                pass: chunk.pass,
-                recipients: chunk.states.len(),
-                pending,
-                ..Summary::default()
-            },
+            summary,
             chunk,
             invocation,
             job,
             preparer: Preparer::new(job),
             view: invocation.control.subscribe(),
             read_at: Millis(0),
-            run: Some(run.clone()),
+            run: None,
             endpoint: None,
             settings: None,
             credentials: Credentials::default(),
