@@ -427,7 +427,7 @@ mod tests {
             ("Grantee", r#"{"role":"a","person":"b"}"#),
             ("Grantee", "null"),
             ("ValueInput", r#"{"kind":"constant","type":"character","txet":"B10"}"#),
-            ("WhenEmpty", r#""balnk""#),
+            ("WhenEmpty", r#""blanks""#),
             ("WhenEmpty", r#"{"default":null}"#),
             ("GrantInput", r#"{"to":{"role":"a"},"until":"tomorrow"}"#),
         ];
