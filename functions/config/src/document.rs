@@ -242,7 +242,10 @@ fn link(paths: &mut Value) {
 /// What problems of a status say: an example of each whose code the description names.
 fn problem(status: &str, description: &str) -> Value {
     let named = examples().filter(|(name, _)| {
-        let (code, users) = name.split_once("_by_").unwrap_or((name, ""));
+        let (code, users) = match name.strip_prefix("in_use_by_") {
+            Some(users) => ("in_use", users),
+            None => (*name, ""),
+        };
         description.contains(&format!("`{code}`")) && description.contains(users)
     });
     let examples: Map<String, Value> = named

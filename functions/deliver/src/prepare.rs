@@ -10,7 +10,7 @@ use fanhook_core::{
     identity::{Merged, Profile},
     outcome::Reason,
     recipient::{DeliveryId, Recipient, request_id},
-    template::{Added, Rendered, Values},
+    template::{Added, Rendered, Unrendered, Values},
     time::Millis,
 };
 use fanhook_outbound::{HeaderName, HeaderValue, Request, Target, header};
@@ -39,6 +39,26 @@ pub(crate) struct Sent {
     pub(crate) id: String,
     /// The same before it was encrypted, which the receiver may give back as well.
     pub(crate) clear: Option<String>,
+}
+
+/// Why a recipient has no request.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsent {
+    pub(crate) reason: Reason,
+    /// What broke which rule, where that is known. Nothing of the user is in it.
+    pub(crate) detail: Option<String>,
+}
+
+impl From<Reason> for Unsent {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+}
+
+impl From<Unrendered> for Unsent {
+    fn from(unrendered: Unrendered) -> Self {
+        Self { reason: unrendered.reason(), detail: Some(unrendered.to_string()) }
+    }
 }
 
 /// What comes of recipients who are to share a request.
@@ -92,7 +112,7 @@ impl<'a> Preparer<'a> {
         let mut batch = Batch::default();
         if self.job.batch_size == 1 {
             for &index in indexes {
-                match caught(|| self.prepare(index, recipients, attempt)) {
+                match caught(|| self.prepare(index, recipients, attempt).map_err(|unsent| unsent.reason)) {
                     Ok(prepared) => batch.prepared = Some(prepared),
                     Err(reason) => batch.refused.push((index, reason)),
                 }
@@ -136,13 +156,13 @@ impl<'a> Preparer<'a> {
     /// The request of one recipient, who shares it with nobody.
     ///
     /// # Errors
-    /// The reason why there is none.
+    /// Why there is none.
     pub(crate) fn prepare(
         &mut self,
         index: usize,
         recipients: &Recipients<'_>,
         attempt: Try<'_>,
-    ) -> Result<Prepared, Reason> {
+    ) -> Result<Prepared, Unsent> {
         let job = self.job;
         let recipient = recipients.get(index).ok_or(Reason::Internal)?;
         let merged = merged(job, recipients.profile(recipient));
@@ -151,9 +171,9 @@ impl<'a> Preparer<'a> {
         let delivery = recipient.delivery_id(job.pinned.origin);
         let values = Values { id: &id, id_type, delivery_id: &delivery.to_string(), tags: &tags };
         self.rendered.body.reserve(self.body_size);
-        job.program.render(&values, &mut self.rendered).map_err(|unrendered| unrendered.reason())?;
+        job.program.render(&values, &mut self.rendered)?;
         let sent = Sent { index, delivery, id: id.into_owned(), clear };
-        self.request(vec![sent], id_type, attempt)
+        Ok(self.request(vec![sent], id_type, attempt)?)
     }
 
     /// Adds a recipient's item to the request, which the first one begins; `begun` is the ID type of those in it.

@@ -128,9 +128,12 @@ pub struct Preview {
     /// The request; none where the user is not sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<ShownRequest>,
-    /// Why not.
+    /// What the user comes to instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// Why, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// What a test send came to.
@@ -268,7 +271,7 @@ pub enum Phase {
     Body,
 }
 
-/// What went wrong with a test send.
+/// What went wrong with a preview or a test send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TestFailure)]
 pub struct Failure {
@@ -314,7 +317,10 @@ mod tests {
             failure: Some(failure.clone()),
         };
         let answers = [
-            Answer::Preview { messages: vec![Preview { request, verdict: Some(verdict) }], count: Some(2) },
+            Answer::Preview {
+                messages: vec![Preview { request, verdict: Some(verdict), failure: Some(failure.clone()) }],
+                count: Some(2),
+            },
             Answer::Test(Box::new(tested)),
             Answer::Handshake(Box::new(shaken)),
             Answer::Value { value: "x".to_owned() },

@@ -81,14 +81,24 @@ pub const HEADER_VALUE: usize = 8 * 1024;
 pub const VARIABLES: usize = 100;
 /// Default of a variable.
 pub const DEFAULT: usize = 4096;
-/// Name of a tag.
-pub const TAG_NAME: usize = 256;
+/// Name of a tag, of an event or of an attribute of one.
+pub const LABEL: usize = 256;
 /// Value of a parameter of type `character`, in characters.
 pub const CHARACTER: usize = 200;
 /// Value of a parameter of type `numeric`.
 pub const NUMERIC: usize = 64;
 /// Value of a parameter of type `text`.
 pub const TEXT: usize = 16 * 1024;
+/// Conditions of a filter of events.
+pub const CONDITIONS: usize = 50;
+/// Values of one condition.
+pub const CONDITION_VALUES: usize = 100;
+/// Value of a condition.
+pub const CONDITION_VALUE: usize = 256;
+/// How many events it takes to start a push, where it takes more than one.
+pub const EVENT_COUNT: RangeInclusive<u32> = 2..=1000;
+/// Within how many seconds they are counted: a minute to 30 days.
+pub const EVENT_PERIOD: RangeInclusive<u32> = 60..=30 * 24 * 60 * 60;
 /// A push, as JSON: beside a webhook it must fit into one item of what a run pins.
 pub const PUSH: usize = 100 * 1024;
 /// Value that is given for a preview or a test send.

@@ -1,12 +1,14 @@
-//! A push: a webhook, a value for each parameter, and the ID type to send.
+//! A push: a webhook, a value for each parameter, the ID type to send, and what starts it.
 
 mod check;
+mod trigger;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::trigger::{Condition, Count, Filter, Group, Operator, StartedBy, Trigger};
 use crate::id::{IdTypeCode, Name, PushId, WebhookId, WorkspaceId};
 
 /// A stored push.
@@ -44,6 +46,9 @@ pub struct PushContent {
     /// The variables that the text values use.
     #[serde(default)]
     pub variables: Vec<Variable>,
+    /// What starts it.
+    #[serde(default)]
+    pub started_by: StartedBy,
 }
 
 /// What to do with several IDs of a type.
@@ -81,12 +86,21 @@ pub struct Variable {
     pub when_empty: WhenEmpty,
 }
 
+impl Variable {
+    /// Whether an event gives its value.
+    pub fn is_attribute(&self) -> bool {
+        matches!(self.source, VariableSource::Attribute(_))
+    }
+}
+
 /// Where a variable's value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum VariableSource {
     /// A tag of the user.
     Tag(String),
+    /// An attribute of the event that started the push.
+    Attribute(String),
 }
 
 /// What happens when a variable's value is missing, null or empty.

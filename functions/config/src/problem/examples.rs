@@ -7,7 +7,7 @@ use fanhook_store::Users;
 use super::Problem;
 
 /// Status, code and what is said for each kind; where that differs from one occurrence to the next, one of them.
-const KINDS: [(StatusCode, &str, &str); 27] = [
+const KINDS: [(StatusCode, &str, &str); 28] = [
     (StatusCode::BAD_REQUEST, "invalid", "the input has a fault"),
     (StatusCode::BAD_REQUEST, "invalid_json", "the body is not JSON as it is read here"),
     (
@@ -52,6 +52,11 @@ const KINDS: [(StatusCode, &str, &str); 27] = [
         "a parameter source gives no value that can be sent; nothing was sent",
     ),
     (StatusCode::CONFLICT, "too_large", "webhook, push and ID types together have more than 389120 bytes"),
+    (
+        StatusCode::CONFLICT,
+        "started_by_event",
+        "an event starts this push; one that takes audiences has `started_by` `audience`",
+    ),
     (StatusCode::CONFLICT, "not_uploaded", "a file of the audience is not there"),
     (
         StatusCode::CONFLICT,

@@ -72,7 +72,7 @@ pub(crate) struct StartInput {
     request_body = StartInput, responses(
     (status = 200, description = "The run that was started with this key before.", body = RunView),
     (status = 202, description = "The run was started.", body = RunView),
-    (status = 409, description = "`idempotency_key_reused`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `parameter_source_failed`, `too_large`."),
+    (status = 409, description = "`idempotency_key_reused`, `started_by_event`, `not_uploaded`, `push_outdated`, `endpoint_parked`, `parameter_source_failed`, `too_large`."),
     (status = 504, description = "`unanswered`: it is not known whether an interface was asked for its value; no run was started."),
 ))]
 pub(crate) async fn start(
@@ -87,6 +87,10 @@ pub(crate) async fn start(
         return repeated(&marketer, earlier).await;
     }
     let push: Push = Granted::again(&marketer, id).await?;
+    if push.content.started_by.is_event() {
+        let detail = "an event starts this push; one that takes audiences has `started_by` `audience`";
+        return Err(Problem::conflict("started_by_event", detail));
+    }
     let expires_at = input.check(&marketer).await?;
     let (webhook, proofs) = webhook(&marketer, &push).await?;
     let calls = calls::take(&marketer, &webhook).await?;

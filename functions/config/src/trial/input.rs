@@ -7,7 +7,7 @@ use fanhook_core::{
     id::{IdTypeCode, Name, PushId, Qaid},
     identity::{IdType, IdValue, Normaliser},
     limits,
-    push::{IdPolicy, Push, PushContent, SendForm, VariableSource},
+    push::{IdPolicy, Push, PushContent, SendForm, StartedBy, VariableSource},
     recipient,
     webhook::{Parameter, ParameterType, Webhook},
 };
@@ -90,7 +90,8 @@ pub(crate) struct PushPreview {
     /// The ID to send to; left out: one of the first type.
     #[serde(default)]
     id: Option<IdInput>,
-    /// A value for each variable, a missing one is empty; left out: their names.
+    /// A value for each variable, beside `qaid` for those alone that an event's attributes give; a missing one is empty. Left out: their names,
+    /// beside `qaid` nothing.
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     variables: Option<BTreeMap<Name, String>>,
@@ -152,6 +153,7 @@ impl WebhookPreview {
             send_form: SendForm::Plain,
             values,
             variables: Vec::new(),
+            started_by: StartedBy::Audience,
         };
         faults.extend(content.check(Some(webhook)));
         faults.extend(check_enabled(&content.id_types, &types));
@@ -189,24 +191,24 @@ impl PushPreview {
             let fault = Fault::new("id.type", format!("the push does not send the ID type `{}`", id.id_type));
             faults.push(fault.hint(format!("it sends {}", names.join(", "))));
         }
-        if qaid.is_some() && variables.is_some() {
-            faults.push(Fault::new("variables", "the values of a user's variables are in the profile"));
-        }
-        faults.extend(check_variables(variables.as_ref(), &push.content));
+        faults.extend(check_variables(variables.as_ref(), &push.content, qaid.is_some()));
         finish(faults)?;
         let code = id.as_ref().map(|id| id.id_type.clone()).or_else(|| allowed.first().cloned());
         let ids = ids(id.as_ref(), qaid.as_ref(), code.as_ref(), &types);
         let mut user = Sample::of(qaid, ids);
-        if !user.profile {
-            for variable in &mut push.content.variables {
-                let name = variable.name.as_str().to_owned();
-                let value = match &variables {
-                    Some(given) => given.get(&variable.name).cloned().unwrap_or_default(),
-                    None => name.clone(),
-                };
-                user.tags.push((name.clone(), value));
-                variable.source = VariableSource::Tag(name);
-            }
+        let known = user.profile;
+        for variable in push.content.variables.iter_mut().filter(|variable| !known || variable.is_attribute())
+        {
+            let name = variable.name.as_str().to_owned();
+            let value = match &variables {
+                Some(given) => given.get(&variable.name).cloned().unwrap_or_default(),
+                None if known => String::new(),
+                None => name.clone(),
+            };
+            // A profile has no tag whose name holds a control character: none is hidden by this one.
+            let tag = if known { format!("\u{1}{name}") } else { name };
+            user.tags.push((tag.clone(), value));
+            variable.source = VariableSource::Tag(tag);
         }
         Ok((push, user))
     }
@@ -223,8 +225,17 @@ fn check_id(id: Option<&IdInput>, qaid: Option<&Qaid>) -> Vec<Fault> {
     faults
 }
 
-fn check_variables(given: Option<&BTreeMap<Name, String>>, content: &PushContent) -> Vec<Fault> {
+/// Checks the values of a push's variables; of a user `has_profile`, tags are told there.
+fn check_variables(
+    given: Option<&BTreeMap<Name, String>>,
+    content: &PushContent,
+    has_profile: bool,
+) -> Vec<Fault> {
     let known = || content.variables.iter().map(|variable| variable.name.as_str());
+    let in_profile = |name: &Name| {
+        has_profile
+            && content.variables.iter().any(|variable| variable.name == *name && !variable.is_attribute())
+    };
     let check = |(name, value): (&Name, &String)| {
         let field = format!("variables.{name}");
         if !known().any(|known| known == name.as_str()) {
@@ -233,6 +244,9 @@ fn check_variables(given: Option<&BTreeMap<Name, String>>, content: &PushContent
                 Some(near) => fault.hint(format!("did you mean `{near}`?")),
                 None => fault,
             });
+        }
+        if in_profile(name) {
+            return Some(Fault::new(field, "the value of this variable is in the user's profile"));
         }
         let long = value.len() > limits::SAMPLE;
         long.then(|| Fault::new(field, format!("a value has at most {} bytes", limits::SAMPLE)))

@@ -312,13 +312,61 @@ fn pushes(webhook: &str) -> Vec<Limit> {
             }),
         ),
         limit(
-            limits::TAG_NAME,
+            limits::LABEL,
             "content.variables[0].source",
             changed(|n, input| {
                 input["content"]["variables"][0]["source"] = json!({"tag": x(n)});
             }),
         ),
+        limit(
+            limits::LABEL,
+            "content.started_by.event.name",
+            changed(|n, input| {
+                input["content"]["started_by"] = json!({"event": {"name": x(n)}});
+            }),
+        ),
+        limit(
+            limits::CONDITIONS,
+            "content.started_by.event.filter.all[0].any",
+            changed(|n, input| {
+                let conditions = vec![json!({"attribute": "a", "operator": "exists"}); n];
+                input["content"]["started_by"] =
+                    json!({"event": {"name": "paid", "filter": {"all": [{"any": conditions}]}}});
+            }),
+        ),
+        limit(
+            limits::CONDITION_VALUES,
+            "content.started_by.event.filter.all[0].any[0].values",
+            changed(|n, input| input["content"]["started_by"] = condition(&(0..n).collect())),
+        ),
+        limit(
+            limits::CONDITION_VALUE,
+            "content.started_by.event.filter.all[0].any[0].values[0]",
+            changed(|n, input| input["content"]["started_by"] = condition(&json!([x(n)]))),
+        ),
+        limit(
+            *limits::EVENT_COUNT.end() as usize,
+            "content.started_by.event.count.times",
+            changed(|n, input| {
+                let count = json!({"times": n, "within_seconds": 60});
+                input["content"]["started_by"] = json!({"event": {"name": "paid", "count": count}});
+            }),
+        ),
+        limit(
+            *limits::EVENT_PERIOD.end() as usize,
+            "content.started_by.event.count.within_seconds",
+            changed(|n, input| {
+                let count = json!({"times": 2, "within_seconds": n});
+                input["content"]["started_by"] = json!({"event": {"name": "paid", "count": count}});
+            }),
+        ),
     ]
+}
+
+/// What starts a push: an event whose attribute `a` is one of these values.
+fn condition(values: &Value) -> Value {
+    let condition = json!({"attribute": "a", "operator": "is", "values": values});
+    json!({"event": {"name": "paid", "filter": {"all": [{"any": [condition]}]}}})
 }
 
 fn others(webhook: &str, push: &str, run: &str) -> Vec<Limit> {

@@ -50,6 +50,33 @@ async fn all_faults_of_a_push_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn an_event_may_start_a_push_and_an_audience_then_does_not() {
+    let world = World::new();
+    let mut input = push(&world.webhook().await);
+    let trigger = json!({
+        "name": "order_paid",
+        "filter": {"any": [{"all": [
+            {"attribute": "amount", "operator": "at_least", "values": [100]},
+            {"attribute": "channel", "operator": "is", "values": ["app", "web"]},
+        ]}]},
+        "count": {"times": 3, "within_seconds": 86_400},
+    });
+    input["content"]["started_by"] = json!({"event": trigger});
+    input["content"]["variables"][0]["source"] = json!({"attribute": "first name"});
+    let made = world.call("POST", "/pushes").json(&input).send().await.ok(201);
+    assert_eq!(made["content"]["started_by"], json!({"event": trigger}));
+    let refused = world.start(made["id"].as_str().unwrap(), "k", &[&world.audience().await]).send().await;
+    assert_eq!(refused.code(409), "started_by_event");
+
+    input["content"]["started_by"] = json!("audience");
+    let refused = world.call("POST", "/pushes").json(&input).send().await;
+    assert_eq!(
+        (refused.code(400), refused.fields()),
+        ("invalid", vec!["content.variables[0].source.attribute"])
+    );
+}
+
+#[tokio::test]
 async fn a_push_fits_the_webhook_as_it_is_when_the_push_is_saved() {
     let world = World::new();
     let id = world.webhook().await;

@@ -133,6 +133,31 @@ async fn a_users_profile_is_for_administrators() {
 }
 
 #[tokio::test]
+async fn an_events_attributes_are_given_for_a_preview_beside_the_profile_too() {
+    let world = World::new();
+    let mut input = push(&world.webhook().await);
+    input["content"]["started_by"] = json!({"event": {"name": "order_paid"}});
+    input["content"]["values"]["greeting"] = json!("Dear ${name}, order ${order}");
+    let order = json!({"name": "order", "source": {"attribute": "first name"}, "when_empty": "skip_user"});
+    input["content"]["variables"].as_array_mut().unwrap().push(order);
+    let id = world.call("POST", "/pushes").json(&input).send().await.id();
+    let path = format!("/pushes/{id}");
+    let asked = async |input: Value| {
+        world.preview(&path, &input).await.ok(200);
+        let question = world.question();
+        (user(&question)["tags"].clone(), question["pinned"]["push_content"]["variables"].clone())
+    };
+    let (tags, _) = asked(json!({"variables": {"name": "Ann", "order": "17"}})).await;
+    assert_eq!(tags, json!({"name": "Ann", "order": "17"}));
+    let (tags, variables) = asked(json!({"qaid": "u1", "variables": {"order": "17"}})).await;
+    assert_eq!(variables[0]["source"], json!({"tag": "first name"}), "it is in the profile");
+    let tag = variables[1]["source"]["tag"].as_str().unwrap();
+    assert_eq!(tags, json!({tag: "17"}));
+    assert!(tag.starts_with(char::is_control), "no tag of a profile is called so");
+    assert_eq!(asked(json!({"qaid": "u1"})).await.0, json!({tag: ""}), "none is made up for a real user");
+}
+
+#[tokio::test]
 async fn all_faults_of_a_test_are_told_at_once_and_nothing_is_asked() {
     let world = World::new();
     let webhook = world.webhook().await;
@@ -153,9 +178,9 @@ async fn all_faults_of_a_test_are_told_at_once_and_nothing_is_asked() {
     let hints: Vec<_> = refused.body["errors"].as_array().unwrap().iter().map(|e| &e["hint"]).collect();
     assert!(hints.contains(&&json!("did you mean `name`?")));
 
-    let both = json!({"qaid": "u1", "id": {"type": "MOBILE", "value": "1"}, "variables": {}});
+    let both = json!({"qaid": "u1", "id": {"type": "MOBILE", "value": "1"}, "variables": {"name": "Ann"}});
     let refused = world.preview(&format!("/pushes/{push}"), &both).await;
-    assert_eq!(refused.fields(), ["id", "variables"]);
+    assert_eq!(refused.fields(), ["id", "variables.name"]);
     assert!(world.deliver.questions.lock().unwrap().is_empty());
 }
 

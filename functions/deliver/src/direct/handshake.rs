@@ -25,7 +25,7 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
     let made = make(ports, message, &Credentials::default()).await?;
     let prepared = match made.into_iter().next() {
         Some(Ok(prepared)) => prepared,
-        Some(Err(reason)) => return Ok(failed(hint::unsent(reason))),
+        Some(Err(unsent)) => return Ok(failed(hint::unsent(unsent))),
         None => return Err(StoreError::corrupt("question", "it names no user")),
     };
     let origin =

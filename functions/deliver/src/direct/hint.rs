@@ -7,6 +7,8 @@ use fanhook_core::{
 };
 use fanhook_outbound::{Ended, Watched};
 
+use crate::prepare::Unsent;
+
 /// The failure of a request that was sent, or was to be.
 pub(super) fn of(attempt: Attempt, watched: &Watched) -> Failure {
     let phase = match attempt {
@@ -158,8 +160,8 @@ fn no_token(status: Option<u16>, answer: &str) -> Failure {
 }
 
 /// Why nothing is sent to this user.
-pub(super) fn unsent(reason: Reason) -> Failure {
-    let (detail, hint) = match reason {
+pub(super) fn unsent(unsent: Unsent) -> Failure {
+    let (detail, hint) = match unsent.reason {
         Reason::NoId => (
             "the user has no usable ID of these types",
             "give an ID that its type's normaliser takes and that can be sent in the push's form",
@@ -168,11 +170,12 @@ pub(super) fn unsent(reason: Reason) -> Failure {
             "a variable that may not be empty is, or a required parameter ended up blank",
             "give it a value, or choose `blank` or a default for when it is empty",
         ),
-        Reason::TooLarge => ("the request is too large: a body has at most 256 KiB", "shorten the values"),
+        Reason::TooLarge => ("the request is too large", "shorten the values"),
         _ => (
             "no request can be made of these values",
             "a value stands in the URL or a header where it would change the structure around it",
         ),
     };
-    Failure { phase: None, detail: detail.to_owned(), hint: hint.to_owned() }
+    let detail = unsent.detail.unwrap_or_else(|| detail.to_owned());
+    Failure { phase: None, detail, hint: hint.to_owned() }
 }

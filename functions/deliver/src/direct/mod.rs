@@ -30,7 +30,7 @@ use crate::{
     job::Job,
     parse::Recipients,
     plan,
-    prepare::{Prepared, Preparer, Try},
+    prepare::{Prepared, Preparer, Try, Unsent},
     token::Time,
 };
 
@@ -71,8 +71,14 @@ pub async fn answer(ports: &Ports, question: Question, deadline: Millis) -> Stor
 async fn preview(ports: &Ports, message: &Message) -> StoreResult<Answer> {
     let made = make(ports, message, &credentials(ports, message).await?).await?;
     let messages = made.into_iter().map(|made| match made {
-        Ok(prepared) => Preview { request: Some(show::unsent(&prepared.request)), verdict: None },
-        Err(reason) => Preview { request: None, verdict: Some(Verdict::last(reason)) },
+        Ok(prepared) => {
+            Preview { request: Some(show::unsent(&prepared.request)), verdict: None, failure: None }
+        }
+        Err(unsent) => Preview {
+            request: None,
+            verdict: Some(Verdict::last(unsent.reason)),
+            failure: Some(hint::unsent(unsent)),
+        },
     });
     let mut messages: Vec<Preview> = messages.collect();
     // A request is shown whole or not at all: a part of it is none that is sent.
@@ -87,9 +93,11 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
     // A test has one ID, and so one message.
     let credentials = credentials(ports, message).await?;
     let made = make(ports, message, &credentials).await?;
-    let mut prepared = match made.into_iter().next().unwrap_or(Err(Reason::NoId)) {
+    let mut prepared = match made.into_iter().next().unwrap_or(Err(Reason::NoId.into())) {
         Ok(prepared) => prepared,
-        Err(reason) => return Ok(Answer::Test(Box::new(unsent(reason)))),
+        Err(unsent) => {
+            return Ok(Answer::Test(Box::new(failed(Verdict::last(unsent.reason), hint::unsent(unsent)))));
+        }
     };
     let each = time_left(ports, &message.pinned.content, end);
     let time = Time::new(each, ports.clock.now());
@@ -131,7 +139,7 @@ fn not_sent(fault: OurFault) -> Answer {
 }
 
 /// A message that a user gets, or why there is none.
-type Made = Result<Prepared, Reason>;
+type Made = Result<Prepared, Unsent>;
 
 /// What a run would send a message with.
 async fn credentials(ports: &Ports, message: &Message) -> StoreResult<Credentials> {
@@ -188,11 +196,6 @@ fn verdict(told: retry::Verdict) -> Verdict {
         retry::Verdict::Gone => Verdict::last(Reason::EndpointGone),
         retry::Verdict::Again(reason) => Verdict { tried_again: true, ..Verdict::last(reason) },
     }
-}
-
-/// A test of which nothing is sent.
-fn unsent(reason: Reason) -> Tested {
-    failed(Verdict::last(reason), hint::unsent(reason))
 }
 
 /// A test that gets no access token.

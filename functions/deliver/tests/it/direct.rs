@@ -10,7 +10,7 @@ use fanhook_core::{
     },
     limits,
     outcome::{Outcome, Reason},
-    push::IdPolicy,
+    push::{IdPolicy, WhenEmpty},
     retry::Attempt,
     webhook::Authentication,
 };
@@ -160,7 +160,9 @@ async fn preview_and_send(world: World) {
     assert!(world.endpoint.seen().is_empty() && world.endpoint.asked().is_empty(), "a preview sends nothing");
     world.drive().await;
     let seen = world.endpoint.seen()[0].clone();
-    let [Preview { request: Some(request), verdict: None }] = &previews[..] else { panic!("{previews:?}") };
+    let [Preview { request: Some(request), verdict: None, failure: None }] = &previews[..] else {
+        panic!("{previews:?}")
+    };
     assert_eq!((&request.url, &request.body), (&seen.url, &seen.body));
     assert_eq!(request.method, "POST");
     let masked = ["webhook-timestamp", "webhook-signature", "authorization"];
@@ -317,7 +319,20 @@ async fn who_would_not_be_sent_to_is_not_tested_and_told_why() {
     assert!(world.endpoint.seen().is_empty());
     let previews = world.preview(world.message(nobody).await).await;
     assert_eq!(previews[0].verdict.map(|verdict| verdict.outcome), Some(Outcome::NoId));
-    assert_eq!(previews[0].request, None);
+    assert_eq!((&previews[0].request, &previews[0].failure), (&None, &tested.failure));
+}
+
+#[tokio::test]
+async fn the_variable_is_named_that_may_not_be_empty() {
+    let world = World::new(Setup::default()).await;
+    let mut message = world.message(b"{\"qaid\":\"u\",\"ids\":{\"MOBILE\":[\"+4915112345678\"]}}\n").await;
+    message.pinned.push_content.variables[0].when_empty = WhenEmpty::SkipUser;
+    let previews = world.preview(message.clone()).await;
+    let Answer::Test(tested) = world.ask(Question::Test(message)).await else { panic!("it was a test") };
+    for failure in [&previews[0].failure, &tested.failure] {
+        assert_eq!(failure.as_ref().unwrap().detail, "${name} is empty");
+    }
+    assert_eq!((tested.verdict.reason, world.endpoint.seen().len()), (Reason::EmptyValue, 0));
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ impl Row {
 
 /// The rule that a tag's name breaks.
 pub(super) fn tag_name_fault(name: &str) -> Option<&'static str> {
-    let valid = (1..=limits::TAG_NAME).contains(&name.len()) && !has_control(name);
+    let valid = (1..=limits::LABEL).contains(&name.len()) && !has_control(name);
     (!valid).then_some("must have names of 1 to 256 bytes without control characters")
 }
 

@@ -9,7 +9,7 @@ use super::{Chooser, IdType, IdValue, Normaliser, Profile, Region, StoredId, che
 use crate::{
     id::{IdTypeCode, SourceName},
     limits,
-    push::{IdPolicy, PushContent, SendForm},
+    push::{IdPolicy, PushContent, SendForm, StartedBy},
 };
 
 fn profile(sources: serde_json::Value) -> Profile {
@@ -27,6 +27,7 @@ fn chooser(waterfall: &[&str], form: SendForm) -> Chooser {
         send_form: form,
         values: BTreeMap::default(),
         variables: vec![],
+        started_by: StartedBy::Audience,
     };
     Chooser::new(&presets(), &push)
 }

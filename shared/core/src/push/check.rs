@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Push, PushContent, Variable, VariableSource, WhenEmpty};
+use super::{Push, PushContent, VariableSource, WhenEmpty};
 use crate::fault::{Fault, nearest};
 use crate::id::{IdTypeCode, Name};
 use crate::limits;
@@ -25,6 +25,7 @@ impl PushContent {
         let mut faults = Vec::new();
         self.check_id_types(webhook.map(|webhook| &webhook.id_types[..]), &mut faults);
         self.check_variables(&mut faults);
+        faults.extend(self.started_by.check().into_iter().map(|fault| fault.within("started_by")));
         let Some(webhook) = webhook else { return faults };
         // What is not known yet must not be what is found wrong.
         let mut filled = self.clone();
@@ -86,7 +87,21 @@ impl PushContent {
                 let detail = format!("`{}` is declared already", variable.name);
                 faults.push(Fault::new(format!("{field}.name"), detail));
             }
-            faults.extend(check_variable(variable).into_iter().map(|fault| fault.within(&field)));
+            let more =
+                self.check_source(&variable.source).into_iter().chain(check_when_empty(&variable.when_empty));
+            faults.extend(more.map(|fault| fault.within(&field)));
+        }
+    }
+
+    fn check_source(&self, source: &VariableSource) -> Option<Fault> {
+        match source {
+            VariableSource::Tag(tag) => check_label("source.tag", "a tag", tag),
+            VariableSource::Attribute(_) if !self.started_by.is_event() => {
+                let detail = "only a push that an event starts has attributes";
+                let hint = "take a tag, or name the event in `started_by`";
+                Some(Fault::new("source.attribute", detail).hint(hint))
+            }
+            VariableSource::Attribute(name) => check_label("source.attribute", "an attribute", name),
         }
     }
 
@@ -107,7 +122,7 @@ impl PushContent {
             }
             let field = format!("values.{}", parameter.name);
             let text = self.values.get(&parameter.name).map_or("", String::as_str);
-            if text.is_empty() && parameter.required {
+            if text.trim().is_empty() && parameter.required {
                 faults.push(Fault::new(&field, format!("`{}` is required", parameter.name)));
             }
             match parse_value(text, parameter, &self.variables) {
@@ -147,24 +162,22 @@ impl PushContent {
     }
 }
 
-fn check_variable(variable: &Variable) -> Vec<Fault> {
+fn check_when_empty(when_empty: &WhenEmpty) -> Vec<Fault> {
+    let WhenEmpty::Default(text) = when_empty else { return Vec::new() };
     let mut faults = Vec::new();
-    let VariableSource::Tag(tag) = &variable.source;
-    if tag.is_empty() || tag.len() > limits::TAG_NAME || tag.chars().any(char::is_control) {
-        let detail =
-            format!("the name of a tag has 1 to {} bytes and no control characters", limits::TAG_NAME);
-        faults.push(Fault::new("source.tag", detail));
+    if text.is_empty() {
+        faults.push(Fault::new("when_empty.default", "a default is not empty").hint("choose `blank`"));
     }
-    if let WhenEmpty::Default(text) = &variable.when_empty {
-        if text.is_empty() {
-            faults.push(Fault::new("when_empty.default", "a default is not empty").hint("choose `blank`"));
-        }
-        if text.len() > limits::DEFAULT {
-            faults.push(Fault::new(
-                "when_empty.default",
-                format!("a default has at most {} bytes", limits::DEFAULT),
-            ));
-        }
+    if text.len() > limits::DEFAULT {
+        let detail = format!("a default has at most {} bytes", limits::DEFAULT);
+        faults.push(Fault::new("when_empty.default", detail));
     }
     faults
+}
+
+/// Checks what a tag, an event or an attribute of one is called; `what` names which of them.
+pub(super) fn check_label(field: &str, what: &str, label: &str) -> Option<Fault> {
+    let fits = !label.is_empty() && label.len() <= limits::LABEL && !label.chars().any(char::is_control);
+    let rule = || format!("the name of {what} has 1 to {} bytes and no control characters", limits::LABEL);
+    (!fits).then(|| Fault::new(field, rule()))
 }

@@ -76,11 +76,13 @@ fn a_required_value_must_be_there_and_an_optional_one_may_not() {
         content.values.remove("greeting");
     };
     assert_eq!(check(without), [required]);
-    let empty = |content: &mut PushContent| {
-        content.variables.clear();
-        set(content, "greeting", "");
-    };
-    assert_eq!(check(empty), [required]);
+    for blank in ["", " \n"] {
+        let empty = |content: &mut PushContent| {
+            content.variables.clear();
+            set(content, "greeting", blank);
+        };
+        assert_eq!(check(empty), [required]);
+    }
     assert!(check(|content| drop(content.values.remove("amount"))).is_empty());
 }
 
@@ -148,4 +150,82 @@ fn variables_and_their_texts_have_limits() {
     }
     let many = check(|content| content.variables = vec![content.variables[0].clone(); 101]);
     assert!(many.contains(&"content.variables: a push has at most 100 variables".to_owned()));
+}
+
+/// The faults of a push that this event starts.
+fn started_by(event: &serde_json::Value) -> Vec<String> {
+    check(|content| content.started_by = serde_json::from_value(json!({"event": event})).unwrap())
+}
+
+#[test]
+fn only_an_event_gives_attributes() {
+    let attribute = |content: &mut PushContent| {
+        content.variables[0].source = VariableSource::Attribute("amount".to_owned());
+    };
+    assert_eq!(
+        check(attribute),
+        [
+            "content.variables[0].source.attribute: only a push that an event starts has attributes (take a tag, or name the event in \
+             `started_by`)"
+        ]
+    );
+    let event = |content: &mut PushContent| {
+        attribute(content);
+        content.started_by = serde_json::from_value(json!({"event": {"name": "order_paid"}})).unwrap();
+    };
+    assert!(check(event).is_empty(), "beside tags too");
+    let unnamed = |content: &mut PushContent| {
+        event(content);
+        content.variables[0].source = VariableSource::Attribute(String::new());
+    };
+    assert_eq!(check(unnamed).len(), 1);
+}
+
+#[test]
+fn what_starts_a_push_is_checked_to_its_last_value() {
+    let condition =
+        |operator: &str, values| json!({"attribute": "a", "operator": operator, "values": values});
+    assert!(started_by(&json!({"name": "paid", "count": {"times": 2, "within_seconds": 60}})).is_empty());
+    let fits = [
+        condition("is", json!(["a", 1, true])),
+        condition("less_than", json!([0.5])),
+        condition("contains", json!(["a"])),
+        condition("missing", json!([])),
+    ];
+    assert!(started_by(&json!({"name": "paid", "filter": {"all": [{"any": fits}]}})).is_empty());
+    let faults = started_by(&json!({
+        "name": "a\nb",
+        "count": {"times": 1, "within_seconds": 59},
+        "filter": {"any": [
+            {"all": []},
+            {"any": [
+                condition("is", json!([])), condition("is_not", json!([null])), condition("at_most", json!(["1"])),
+                condition("more_than", json!([1, 2])), condition("contains", json!([""])), condition("exists", json!([1])),
+                {"attribute": "", "operator": "missing"},
+            ]},
+        ]},
+    }));
+    let at = "content.started_by.event";
+    let of = |index: usize| format!("{at}.filter.any[1].any[{index}]");
+    assert_eq!(
+        faults,
+        [
+            format!("{at}.name: the name of an event has 1 to 256 bytes and no control characters"),
+            format!("{at}.filter.any[0].all: a group has a condition at least"),
+            format!("{}.values: this operator takes 1 to 100 values", of(0)),
+            format!("{}.values[0]: a value is a text, a number, `true` or `false`", of(1)),
+            format!("{}.values[0]: this operator compares with a number", of(2)),
+            format!("{}.values: this operator takes one value", of(3)),
+            format!("{}.values[0]: this operator looks for a text", of(4)),
+            format!("{}.values: this operator takes no value", of(5)),
+            format!(
+                "{}.attribute: the name of an attribute has 1 to 256 bytes and no control characters",
+                of(6)
+            ),
+            format!("{at}.count.times: must be from 2 to 1000 (leave `count` out where one event is enough)"),
+            format!("{at}.count.within_seconds: must be from 60 to 2592000"),
+        ]
+    );
+    let empty = started_by(&json!({"name": "paid", "filter": {"all": []}}));
+    assert_eq!(empty, [format!("{at}.filter.all: a filter has a group at least (leave `filter` out)")]);
 }

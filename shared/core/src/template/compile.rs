@@ -39,7 +39,7 @@ pub struct Program {
     /// Keys that must differ, decoded.
     pub(super) keys: Vec<Vec<Part>>,
     pub(super) variables: Vec<Compiled>,
-    /// Required parameters that consist of variables which may end up blank.
+    /// Required parameters in which nothing but variables may keep them from being blank.
     pub(super) required: Vec<(String, Vec<usize>)>,
     pub(super) tags: Vec<String>,
 }
@@ -91,8 +91,8 @@ pub(super) enum Slot {
 pub(super) struct Compiled {
     /// As it is written, `${name}`.
     pub(super) name: String,
-    /// Index in the program's tags.
-    pub(super) tag: usize,
+    /// Index in the program's tags; none of an attribute, which a user who comes from an audience does not have.
+    pub(super) tag: Option<usize>,
     pub(super) on_empty: OnEmpty,
 }
 
@@ -163,7 +163,7 @@ impl Program {
         if !compiler.faults.is_empty() {
             return Err(compiler.faults);
         }
-        let required = required(skeleton, &values, push);
+        let required = required(skeleton, &values);
         let method = skeleton.method;
         Ok(Self {
             method,
@@ -220,31 +220,29 @@ impl Program {
 }
 
 fn compiled(variable: &Variable, tags: &mut Vec<String>) -> Compiled {
-    let VariableSource::Tag(tag) = &variable.source;
-    let index = tags.iter().position(|known| known == tag).unwrap_or_else(|| {
-        tags.push(tag.clone());
-        tags.len() - 1
-    });
+    let tag = match &variable.source {
+        VariableSource::Tag(tag) => Some(tags.iter().position(|known| known == tag).unwrap_or_else(|| {
+            tags.push(tag.clone());
+            tags.len() - 1
+        })),
+        VariableSource::Attribute(_) => None,
+    };
     let on_empty = match &variable.when_empty {
         WhenEmpty::Blank => OnEmpty::Blank,
         WhenEmpty::Default(text) => OnEmpty::Default(text.clone()),
         WhenEmpty::SkipUser => OnEmpty::Skip,
     };
-    Compiled { name: format!("${{{}}}", variable.name), tag: index, on_empty }
+    Compiled { name: format!("${{{}}}", variable.name), tag, on_empty }
 }
 
-/// The required parameters whose value is nothing but variables that may be blank.
-fn required(skeleton: &Skeleton, values: &[Value], push: &PushContent) -> Vec<(String, Vec<usize>)> {
-    let may_be_blank = |piece: &Piece| match piece {
-        Piece::Variable(index) if push.variables[*index].when_empty == WhenEmpty::Blank => Some(*index),
-        _ => None,
-    };
+/// The required parameters whose value is nothing but variables and white space.
+fn required(skeleton: &Skeleton, values: &[Value]) -> Vec<(String, Vec<usize>)> {
+    let says_more = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.trim().is_empty());
     let required = skeleton.parameters.iter().zip(values).filter(|(parameter, _)| parameter.required);
-    let blank = required.filter_map(|(parameter, value)| {
-        let variables = value.0.iter().map(may_be_blank).collect::<Option<Vec<_>>>()?;
-        Some((format!("{{{}}}", parameter.name), variables))
-    });
-    blank.collect()
+    let required = required.filter(|(_, value)| !value.0.iter().any(says_more));
+    required
+        .map(|(parameter, value)| (format!("{{{}}}", parameter.name), value.variables().collect()))
+        .collect()
 }
 
 struct Compiler<'a> {

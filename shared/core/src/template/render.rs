@@ -178,7 +178,7 @@ impl Program {
             }
         }
         for (name, variables) in &self.required {
-            if variables.iter().all(|&variable| tag(values, self.variables[variable].tag).is_empty()) {
+            if variables.iter().all(|&index| self.value(Slot::Variable(index), values).trim().is_empty()) {
                 return Err(Unrendered::EmptyValue { name: name.clone() });
             }
         }
@@ -244,8 +244,8 @@ impl Program {
 pub(super) const DUPLICATE_KEY: &str =
     "a key with a placeholder is no other key of its object, query or form";
 
-fn tag<'v>(values: &Values<'v>, index: usize) -> &'v str {
-    values.tags.get(index).copied().flatten().unwrap_or_default()
+fn tag<'v>(values: &Values<'v>, index: Option<usize>) -> &'v str {
+    index.and_then(|index| values.tags.get(index).copied().flatten()).unwrap_or_default()
 }
 
 impl Guard {

@@ -314,6 +314,7 @@ fn pinned(run: &Run) -> Pinned {
             send_form: SendForm::default(),
             values: BTreeMap::default(),
             variables: Vec::new(),
+            started_by: fanhook_core::push::StartedBy::Audience,
         },
         id_types: Vec::<IdType>::new(),
         sources: Vec::new(),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::{Added, Heading, Program, Rendered, Skeleton, Unrendered, Values};
 use crate::fault::Fault;
 use crate::id::Name;
-use crate::push::{IdPolicy, PushContent, SendForm, Variable, VariableSource, WhenEmpty};
+use crate::push::{IdPolicy, PushContent, SendForm, StartedBy, Variable, VariableSource, WhenEmpty};
 use crate::webhook::{Body, Content, Header, Method, Parameter, ParameterType};
 
 fn name(text: &str) -> Name {
@@ -87,6 +87,7 @@ fn push(values: &[(&str, &str)]) -> PushContent {
             .map(|(key, value)| (name(key), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         variables: ["x", "y"].into_iter().filter(|text| uses(text)).map(variable).collect(),
+        started_by: StartedBy::Audience,
     }
 }
 

@@ -67,6 +67,15 @@ fn a_default_is_escaped_and_never_expanded() {
 }
 
 #[test]
+fn a_user_of_an_audience_has_no_attributes_of_an_event() {
+    let mut push = variables();
+    push.variables[0].source = VariableSource::Attribute("x".to_owned());
+    push.variables[0].when_empty = WhenEmpty::Default("none".to_owned());
+    assert_eq!(compile(&text("{a}{b}"), &push).unwrap().tags(), ["tag y"]);
+    assert_eq!(render_tags(&text("{a} {b}"), &push, &[Some("y")]).unwrap().body, "none y");
+}
+
+#[test]
 fn a_variable_that_may_not_be_empty_skips_the_user_even_where_its_value_is_not_used() {
     let mut push = variables();
     push.variables[1].when_empty = WhenEmpty::SkipUser;
@@ -82,6 +91,17 @@ fn a_required_parameter_that_ends_up_blank_skips_the_user() {
     assert_eq!(render_tags(&content, &push, &[None, Some("y")]).unwrap().body, "y");
     push.variables[1].when_empty = WhenEmpty::Default("dear".to_owned());
     assert_eq!(render_tags(&content, &push, &[None, None]).unwrap().body, "dear");
+    assert_eq!(
+        render_tags(&content, &push, &[None, Some(" ")]),
+        Err(empty("{a}")),
+        "white space says nothing"
+    );
+    push.variables[1].when_empty = WhenEmpty::Default("\u{a0}".to_owned());
+    assert_eq!(render_tags(&content, &push, &[None, None]), Err(empty("{a}")));
+    push.values.insert(name("a"), "${x} ${y}\n".to_owned());
+    push.variables[1].when_empty = WhenEmpty::Blank;
+    assert_eq!(render_tags(&content, &push, &[None, None]), Err(empty("{a}")));
+    assert_eq!(render_tags(&content, &push, &[Some("x"), None]).unwrap().body, "x \n");
     push.values.insert(name("a"), "${x}-${y}".to_owned());
     push.variables[1].when_empty = WhenEmpty::Blank;
     assert_eq!(render_tags(&content, &push, &[None, None]).unwrap().body, "-");
