@@ -75,6 +75,26 @@ pub const URL: usize = 8 * 1024;
 /// Value of a header.
 pub const HEADER_VALUE: usize = 8 * 1024;
 
+// Answers of endpoints.
+
+/// What is read of an answer's body, and of a token endpoint's or an interface's.
+pub const RECEIVED: usize = 16 * 1024;
+/// What a test send shows of an answer's body.
+pub const SHOWN: usize = 4 * 1024;
+/// What a failure keeps of an answer's body.
+pub const EXCERPT: usize = 512;
+
+// Test sends and consent.
+
+/// Recipients of a run whose webhook never passed a test send.
+pub const UNTESTED: u64 = 100;
+/// Recipients of a run whose endpoint's owner has not agreed.
+pub const UNAGREED: u64 = 1_000;
+/// Deadline of a test send: whoever asked waits for it behind an API that answers within 30 s.
+pub const TEST: Duration = Duration::from_secs(20);
+/// Least time between two test sends through a webhook: nobody has proved yet that its endpoint wants them.
+pub const BETWEEN_TESTS: Duration = Duration::from_secs(1);
+
 // Pushes.
 
 /// Variables of a push.
@@ -120,6 +140,9 @@ pub const EMAIL: usize = 254;
 pub const SOURCES: usize = 50;
 /// Profiles of one request.
 pub const PROFILES: usize = 500;
+
+/// A record of an audience file or a profile file.
+pub const RECORD: usize = 64 * 1024;
 
 // Runs.
 

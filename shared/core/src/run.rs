@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::{
     id::{IdTypeCode, PushId, RunId, UploadId, WebhookId, WorkspaceId},
     identity::IdType,
+    limits,
     push::PushContent,
     rate::Rate,
     time::Millis,
@@ -100,8 +101,8 @@ impl Proof {
     /// Most recipients of a run whose webhook lacks it.
     pub fn most(self) -> u64 {
         match self {
-            Self::Test => 100,
-            Self::Consent => 1_000,
+            Self::Test => limits::UNTESTED,
+            Self::Consent => limits::UNAGREED,
         }
     }
 

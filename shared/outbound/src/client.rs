@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fanhook_core::retry::Attempt;
+use fanhook_core::{limits, retry::Attempt};
 use http::{HeaderMap, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -24,8 +24,6 @@ use crate::{
     watch::{Noting, Step, Watch, Watched},
 };
 
-/// Most bytes of an answer's body that are read.
-pub(crate) const ANSWER: usize = 16 * 1024;
 /// Bytes of an answer that are kept, for an excerpt of its beginning, where it is not wanted whole.
 const KEPT: usize = 4 * 1024;
 /// Idle connections are dropped before most receivers drop them.
@@ -181,7 +179,7 @@ async fn answered(response: http::Response<Incoming>, keep: bool, watch: Option<
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let kept = match (keep, status.is_success()) {
-        (true, _) => ANSWER,
+        (true, _) => limits::RECEIVED,
         (false, true) => 0,
         (false, false) => KEPT,
     };
@@ -201,7 +199,7 @@ async fn answered(response: http::Response<Incoming>, keep: bool, watch: Option<
             Some(Err(_)) => break false,
             None => break read == answer.len(),
         }
-        if read > ANSWER {
+        if read > limits::RECEIVED {
             break false;
         }
     };

@@ -21,5 +21,5 @@ pub use exchange::{Ended, Exchange, Http, InvalidTarget, OurFault, Request, Targ
 pub use guard::Guard;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use resolver::{Lookup, LookupError, SystemLookup};
-pub use scrub::{EXCERPT, excerpt, is_telling, parts, scrub, sensitive};
+pub use scrub::{excerpt, is_telling, parts, scrub, sensitive};
 pub use watch::Watched;

@@ -3,14 +3,12 @@
 use std::fmt::Write;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use fanhook_core::limits::EXCERPT;
 use http::{HeaderName, HeaderValue};
 
 use zeroize::Zeroizing;
 
 use crate::exchange::Request;
-
-/// Most bytes of an excerpt.
-pub const EXCERPT: usize = 512;
 
 /// Shorter values of users are left: removing them would tear up what has nothing to do with them.
 const SHORTEST: usize = 6;

@@ -10,13 +10,16 @@ use std::{
     time::Duration,
 };
 
-use fanhook_core::direct::{Phase, Times};
+use fanhook_core::{
+    direct::{Phase, Times},
+    limits,
+};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode, Uri};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::{client::ANSWER, exchange::Exchange};
+use crate::exchange::Exchange;
 
 /// What was seen of an exchange over a connection of its own.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ impl Watch {
     pub(crate) fn read(&self, data: &[u8]) {
         let (mut noted, _) = self.note();
         if let Some((_, _, body)) = &mut noted.answer {
-            body.extend_from_slice(&data[..data.len().min(ANSWER - body.len())]);
+            body.extend_from_slice(&data[..data.len().min(limits::RECEIVED - body.len())]);
         }
     }
 

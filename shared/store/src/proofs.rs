@@ -1,10 +1,9 @@
 //! What a webhook has proved: that a test send passed, and that the endpoint's owner agreed. Kept on the webhook's own item, so that it
 //! ends with it.
 
-use std::time::Duration;
-
 use fanhook_core::{
     id::{WebhookId, WorkspaceId},
+    limits,
     run::Proof,
     time::Millis,
     webhook::Content,
@@ -20,8 +19,6 @@ use crate::{
 };
 
 const WHAT: &str = "proof";
-/// Least time between two test sends through a webhook: nobody has proved yet that its endpoint wants them.
-const BETWEEN_TESTS: Duration = Duration::from_secs(1);
 
 /// What is proved of a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,7 +139,7 @@ pub async fn begin_test(
     webhook: WebhookId,
     now: Millis,
 ) -> StoreResult<Begun> {
-    let before = now.0.saturating_sub(u64::try_from(BETWEEN_TESTS.as_millis()).unwrap_or(u64::MAX));
+    let before = now.0.saturating_sub(u64::try_from(limits::BETWEEN_TESTS.as_millis()).unwrap_or(u64::MAX));
     let free = Condition::Any(vec![Condition::Missing("testing"), Condition::AtMost("testing", before)]);
     let condition = Condition::All(vec![Condition::Present, free]);
     let update = Update::default().set("testing", number(now.0));

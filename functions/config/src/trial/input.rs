@@ -139,7 +139,12 @@ impl WebhookPreview {
         let Self { qaid, id, values } = self;
         let types = id_types::get(&*caller.config, &caller.workspace).await?.types;
         let mut faults = check_id(id.as_ref(), qaid.as_ref());
-        let code = id.as_ref().map(|id| &id.id_type).or(webhook.id_types.first());
+        let enabled = |code: &&IdTypeCode| types.iter().any(|known| known.enabled && known.code == **code);
+        let id_types: Vec<_> = match (&id, &qaid) {
+            (Some(id), _) => vec![id.id_type.clone()],
+            (None, Some(_)) => webhook.id_types.iter().filter(enabled).cloned().collect(),
+            (None, None) => webhook.id_types.first().cloned().into_iter().collect(),
+        };
         let parameters = webhook.content.parameters.iter();
         let parameters = parameters.filter(|parameter| parameter.kind != ParameterType::Call);
         let values = values.unwrap_or_else(|| {
@@ -148,7 +153,7 @@ impl WebhookPreview {
         // They are the values themselves: nothing in them is a variable.
         let values = values.into_iter().map(|(name, value)| (name, value.replace("${", "$${"))).collect();
         let content = PushContent {
-            id_types: code.cloned().into_iter().collect(),
+            id_types,
             id_policy: IdPolicy::First,
             send_form: SendForm::Plain,
             values,
@@ -158,7 +163,7 @@ impl WebhookPreview {
         faults.extend(content.check(Some(webhook)));
         faults.extend(check_enabled(&content.id_types, &types));
         finish(faults)?;
-        let ids = ids(id.as_ref(), qaid.as_ref(), code, &types);
+        let ids = ids(id.as_ref(), qaid.as_ref(), content.id_types.first(), &types);
         let push = Push {
             id: PushId::new(caller.random.uuid7(caller.now)),
             workspace: caller.workspace.clone(),

@@ -130,6 +130,13 @@ async fn a_users_profile_is_for_administrators() {
         world.question()["pinned"]["push_content"]["variables"][0]["source"],
         json!({"tag": "first name"})
     );
+    let id_types = |question: &Value| question["pinned"]["push_content"]["id_types"].clone();
+    assert_eq!(id_types(&world.question()), json!(["MOBILE"]));
+    // A webhook alone says which types it takes, not which of them is sent.
+    let disabled = json!({"display_name": "Mobile phone", "priority": 2, "enabled": false});
+    world.call("PUT", "/id-types/MOBILE").json(&disabled).send().await.ok(200);
+    world.preview(&format!("/webhooks/{webhook}"), &json!({"qaid": "u1"})).await.ok(200);
+    assert_eq!(id_types(&world.question()), json!(["EMAIL"]));
 }
 
 #[tokio::test]

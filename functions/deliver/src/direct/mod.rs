@@ -34,8 +34,6 @@ use crate::{
     token::Time,
 };
 
-/// Longest deadline of a test send: whoever asked waits for it behind an API that answers within 30 s.
-const LONGEST: Duration = Duration::from_secs(20);
 /// Time kept for the answer to a question.
 const ANSWERING: Duration = Duration::from_secs(1);
 
@@ -129,7 +127,7 @@ async fn test(ports: &Ports, message: &Message, end: Millis) -> StoreResult<Answ
 /// The deadline of a request: the webhook's, but so that there is time for the answer.
 fn time_left(ports: &Ports, content: &Content, end: Millis) -> Duration {
     let left = end.since(ports.clock.now() + ANSWERING);
-    content.deadline().min(LONGEST).min(left)
+    content.deadline().min(limits::TEST).min(left)
 }
 
 /// By a fault of ours.

@@ -1,14 +1,15 @@
 //! Requests and answers as people may see them.
 
-use fanhook_core::direct::{MASKED, ShownAnswer, ShownHeader, ShownRequest};
+use fanhook_core::{
+    direct::{MASKED, ShownAnswer, ShownHeader, ShownRequest},
+    limits,
+};
 use fanhook_outbound::{HeaderMap, HeaderName, HeaderValue, Request, Watched, parts, scrub};
 
 /// Most bytes of a header's value that are shown.
 const VALUE: usize = 1024;
 /// Most headers of an answer that are shown.
 const HEADERS: usize = 100;
-/// Most bytes of an answer's body that are shown.
-const BODY: usize = 4 * 1024;
 
 /// A request that was sent: credentials and signatures are masked.
 pub(super) fn sent(request: &Request) -> ShownRequest {
@@ -55,7 +56,7 @@ pub(super) fn answer(watched: &Watched, request: &Request) -> Option<ShownAnswer
     Some(ShownAnswer {
         status: status.as_u16(),
         headers: shown(headers, &clean),
-        body: clean(&body[..body.len().min(BODY)]),
+        body: clean(&body[..body.len().min(limits::SHOWN)]),
     })
 }
 

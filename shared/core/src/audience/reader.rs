@@ -12,7 +12,7 @@ use super::{
     ndjson,
     row::{Row, Types},
 };
-use crate::id::IdTypeCode;
+use crate::{id::IdTypeCode, limits};
 
 /// What the records of a file are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record: 64 << 10, unpacked: 20 << 30 }
+        Self { record: limits::RECORD, unpacked: 20 << 30 }
     }
 }
 
