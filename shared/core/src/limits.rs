@@ -61,6 +61,8 @@ pub const RECOVERY_PERIOD: RangeInclusive<u32> = 60 * 60..=30 * 24 * 60 * 60;
 pub const STATUS: usize = 64;
 /// Statement of consent, in characters.
 pub const STATEMENT: usize = 1000;
+/// Origins whose handshakes are kept of a webhook: those that were asked last.
+pub const HANDSHAKES: usize = 8;
 /// A parameter source, as JSON.
 pub const PARAMETER_SOURCE: usize = 100 * 1024;
 /// Value that an interface tells.

@@ -21,7 +21,7 @@ use crate::{
     input::Input,
     output::Time,
     parameter_sources::calls::names,
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     webhooks::{self, settle},
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct ConsentView {
     origin: String,
     /// Whether its owner has agreed: runs of more than 1,000 recipients need it.
     agreed: bool,
-    /// The last handshake that the endpoint agreed to; it counts for its own origin only.
+    /// The last handshake that the endpoint of this origin agreed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake: Option<HandshakeView>,
     /// The last statement of an administrator; it counts for its own origin only.
@@ -58,10 +58,10 @@ struct HandshakeView {
     requests_per_minute: Option<u32>,
 }
 
-impl From<Handshake> for HandshakeView {
-    fn from(handshake: Handshake) -> Self {
+impl From<&Handshake> for HandshakeView {
+    fn from(handshake: &Handshake) -> Self {
         let Handshake { origin, per_minute, at, withdrawn: _ } = handshake;
-        Self { origin, at: Time(at), requests_per_minute: per_minute }
+        Self { origin: origin.clone(), at: Time(*at), requests_per_minute: *per_minute }
     }
 }
 
@@ -153,13 +153,7 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
     if shaken.allowed {
         let handshake =
             Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at, withdrawn: false };
-        let view = HandshakeView::from(handshake.clone());
-        let before = known(&admin, id).await?.handshake.map(HandshakeView::from);
-        let entry =
-            admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
-        if proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? == Noted::Gone {
-            return Err(Problem::not_found());
-        }
+        note(&admin, &webhook, &handshake).await?;
         // The allowed rate holds from now on.
         settle(&admin, id).await?;
     } else if refuses(&shaken) {
@@ -215,21 +209,37 @@ pub(crate) async fn withdrawn(admin: Admin, Id(id): Id<WebhookId>) -> Result<Sta
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it did.
-async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
-    let origin = origin(webhook)?;
-    let handshake = known(admin, webhook.id).await?.handshake;
-    let given = handshake.filter(|handshake| handshake.origin == origin && !handshake.withdrawn);
-    if let Some(handshake) = given {
-        let before = HandshakeView::from(handshake.clone());
-        let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
-        let noted =
-            proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, &handshake, &entry).await?;
-        if noted == Noted::Gone {
-            return Err(Problem::busy());
+/// Notes a handshake that the webhook's endpoint agreed to.
+async fn note(admin: &Admin, webhook: &Webhook, handshake: &Handshake) -> Result<()> {
+    let id = webhook.id;
+    let view = HandshakeView::from(handshake);
+    for _ in 0..ATTEMPTS {
+        let proofs = known(admin, id).await?;
+        let before = proofs.handshake(&webhook.content).map(HandshakeView::from);
+        let entry =
+            admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
+        match proofs::shaken(&*admin.config, &admin.workspace, id, (&proofs, handshake), &entry).await? {
+            Noted::Done => return Ok(()),
+            Noted::Gone => return Err(Problem::not_found()),
+            Noted::Changed => {}
         }
     }
-    Ok(())
+    Err(Problem::busy())
+}
+
+/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it did.
+async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
+    let proofs = known(admin, webhook.id).await?;
+    let given = proofs.handshake(&webhook.content).filter(|handshake| !handshake.withdrawn);
+    let Some(handshake) = given else { return Ok(()) };
+    let before = HandshakeView::from(handshake);
+    let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
+    let of = (&proofs, &*handshake.origin);
+    match proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, of, &entry).await? {
+        Noted::Done => Ok(()),
+        Noted::Gone => Err(Problem::not_found()),
+        Noted::Changed => Err(Problem::busy()),
+    }
 }
 
 /// Whether an endpoint answered, and not that it may agree later.
@@ -241,10 +251,11 @@ fn refuses(shaken: &Shaken) -> bool {
 async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
     let proofs = known(caller, webhook.id).await?;
     let agreed = !proofs.lacking(&webhook.content).contains(&fanhook_core::run::Proof::Consent);
+    let handshake = proofs.handshake(&webhook.content).filter(|handshake| !handshake.withdrawn);
     Ok(ConsentView {
         origin: origin(webhook)?,
         agreed,
-        handshake: proofs.handshake.filter(|handshake| !handshake.withdrawn).map(HandshakeView::from),
+        handshake: handshake.map(HandshakeView::from),
         statement: proofs.statement.map(StatementView::from),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fanhook_core::run::EndpointSettings;
 use fanhook_store::endpoints;
 use serde_json::{Value, json};
 
@@ -29,9 +30,12 @@ impl World {
         self.call("GET", format!("/webhooks/{webhook}/consent")).by(MEMBER).send().await.ok(200)
     }
 
+    async fn settings(&self, webhook: &str) -> EndpointSettings {
+        endpoints::get(&*self.ledger, webhook.parse().unwrap()).await.unwrap().unwrap().settings
+    }
+
     async fn allowed(&self, webhook: &str) -> Option<u32> {
-        let endpoint = endpoints::get(&*self.ledger, webhook.parse().unwrap()).await.unwrap().unwrap();
-        endpoint.settings.allowed_per_minute
+        self.settings(webhook).await.allowed_per_minute
     }
 }
 
@@ -85,6 +89,40 @@ async fn another_origin_needs_another_consent_and_another_path_does_not() {
             (json!(false), None)
         );
     }
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_back_to_an_origin_is_held_to_what_that_one_allowed() {
+    let world = World::new();
+    let id = world.webhook().await;
+    let move_to = async |host: &str| {
+        let mut moved = webhook("Coupons");
+        moved["content"]["url"] = json!(format!("https://{host}/{{id}}"));
+        world.call("PUT", format!("/webhooks/{id}")).json(&moved).send().await.ok(200);
+    };
+    let elsewhere = async || json!(world.settings(&id).await.allowed_elsewhere);
+    world.shake(&id, shaken(true, Some(100))).await;
+    assert_eq!(elsewhere().await, json!({}));
+
+    move_to("crm.example.org").await;
+    assert_eq!(world.consent(&id).await, json!({"origin": "https://crm.example.org", "agreed": false}));
+    assert_eq!(elsewhere().await, json!({"https://crm.example.com": 100}), "for the runs that go on to it");
+    world.shake(&id, shaken(true, None)).await;
+    assert_eq!(
+        (world.allowed(&id).await, elsewhere().await),
+        (None, json!({"https://crm.example.com": 100}))
+    );
+    // What one of them takes back is its own.
+    world.call("DELETE", format!("/webhooks/{id}/consent")).send().await.ok(204);
+
+    move_to("crm.example.com").await;
+    let known = world.consent(&id).await;
+    assert_eq!((&known["agreed"], &known["handshake"]["requests_per_minute"]), (&json!(true), &json!(100)));
+    assert_eq!(known["handshake"]["origin"], "https://crm.example.com");
+    assert_eq!(
+        (world.allowed(&id).await, elsewhere().await),
+        (Some(100), json!({"https://crm.example.org": null}))
+    );
 }
 
 #[tokio::test]
