@@ -110,6 +110,8 @@ pub const ID: usize = 1024;
 pub const EMAIL: usize = 254;
 /// Data sources that a workspace names.
 pub const SOURCES: usize = 50;
+/// How far ahead of now what a source says may be (`updated`): clocks of exporters go wrong, but what is of a far future nothing replaces.
+pub const AHEAD: Duration = Duration::from_hours(24);
 /// Profiles of one request.
 pub const PROFILES: usize = 500;
 

@@ -11,10 +11,10 @@ use super::{
     row::{Row, Types},
     support::{Seen, types},
 };
-use crate::recipient::Recipient;
+use crate::{recipient::Recipient, time::Millis};
 
 /// Small, so that short files have records that are too long.
-const LIMITS: Limits = Limits { record: 48, unpacked: 1 << 20 };
+const LIMITS: Limits = Limits { record: 48, unpacked: 1 << 20, latest: Millis(u64::MAX) };
 
 /// Pieces of files that matter to one reader or another.
 fn content() -> impl Strategy<Value = Vec<u8>> {
