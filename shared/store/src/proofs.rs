@@ -52,7 +52,7 @@ pub struct Handshake {
     /// Scheme, host and port that it holds for.
     pub origin: String,
     /// Requests a minute that are allowed; none: any number. It holds also when the consent is withdrawn.
-    pub per_minute: Option<u32>,
+    pub requests_per_minute: Option<u32>,
     /// The consent was withdrawn since, by the endpoint or an administrator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
@@ -89,14 +89,14 @@ impl Proofs {
 
     /// Requests a minute that the endpoint of this content allows; none: any number.
     pub fn allowed_per_minute(&self, content: &Content) -> Option<u32> {
-        self.handshake(content)?.per_minute
+        self.handshake(content)?.requests_per_minute
     }
 
     /// Requests a minute that other origins than this content's allow, each that is known; none: any number.
     pub fn allowed_elsewhere(&self, content: &Content) -> BTreeMap<String, Option<u32>> {
         let here = content.origin();
         let elsewhere = self.handshakes.iter().filter(|handshake| Some(&handshake.origin) != here.as_ref());
-        elsewhere.map(|handshake| (handshake.origin.clone(), handshake.per_minute)).collect()
+        elsewhere.map(|handshake| (handshake.origin.clone(), handshake.requests_per_minute)).collect()
     }
 
     /// The last handshake that this content's origin agreed to.
@@ -292,9 +292,9 @@ mod tests {
         serde_json::from_value(serde_json::json!({"url": url, "body": {"kind": "none"}})).unwrap()
     }
 
-    fn handshake(host: usize, per_minute: Option<u32>) -> Handshake {
+    fn handshake(host: usize, requests_per_minute: Option<u32>) -> Handshake {
         let origin = content(host).origin().unwrap();
-        Handshake { origin, per_minute, withdrawn: false, at: Millis(0) }
+        Handshake { origin, requests_per_minute, withdrawn: false, at: Millis(0) }
     }
 
     /// A webhook that nothing is proved of.
@@ -309,9 +309,9 @@ mod tests {
     #[tokio::test]
     async fn the_handshakes_of_the_origins_that_were_asked_last_are_kept_one_each() {
         let (config, workspace, webhook) = stored().await;
-        let shake = async |host, per_minute| {
+        let shake = async |host, requests_per_minute| {
             let read = get(&config, &workspace, webhook).await.unwrap();
-            let handshake = handshake(host, per_minute);
+            let handshake = handshake(host, requests_per_minute);
             let noted = shaken(&config, &workspace, webhook, (&read, &handshake), &entry()).await.unwrap();
             assert_eq!(noted, Noted::Done);
             get(&config, &workspace, webhook).await.unwrap()

@@ -60,8 +60,8 @@ struct HandshakeView {
 
 impl From<&Handshake> for HandshakeView {
     fn from(handshake: &Handshake) -> Self {
-        let Handshake { origin, per_minute, at, withdrawn: _ } = handshake;
-        Self { origin: origin.clone(), at: Time(*at), requests_per_minute: *per_minute }
+        let Handshake { origin, requests_per_minute, at, withdrawn: _ } = handshake;
+        Self { origin: origin.clone(), at: Time(*at), requests_per_minute: *requests_per_minute }
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct StatementInput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Handshake)]
 #[schema(example = json!({
-    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "at": "2027-01-15T08:00:00.000Z", "allowed": true, "per_minute": 100,
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "at": "2027-01-15T08:00:00.000Z", "allowed": true, "requests_per_minute": 100,
     "request": {
         "method": "OPTIONS", "url": "https://crm.example.com/coupons", "body": "",
         "headers": [{"name": "webhook-request-origin", "value": "api.example.com"}],
@@ -143,7 +143,10 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         // No interface is asked for what is not sent.
         message: *message(&admin, &webhook, &push, &sample, names(&webhook)).await?,
         origin: admin.host().to_owned(),
-        per_minute: webhook.limits.requests_per_second.map(|limit| Rate::per_second(limit).a_minute()),
+        requests_per_minute: webhook
+            .limits
+            .requests_per_second
+            .map(|limit| Rate::per_second(limit).a_minute()),
     };
     let at = begin(&admin, &webhook).await?;
     let shaken = match ask(&admin, &Question::Handshake(Box::new(question))).await? {
@@ -151,8 +154,12 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         other => return Err(unexpected(&other)),
     };
     if shaken.allowed {
-        let handshake =
-            Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at, withdrawn: false };
+        let handshake = Handshake {
+            origin: origin(&webhook)?,
+            requests_per_minute: shaken.requests_per_minute,
+            at,
+            withdrawn: false,
+        };
         note(&admin, &webhook, &handshake).await?;
         // The allowed rate holds from now on.
         settle(&admin, id).await?;

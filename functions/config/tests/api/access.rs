@@ -145,7 +145,7 @@ fn meeting(before: usize) -> World {
 
 /// The changes of a webhook's grants.
 async fn changes(world: &World, webhook: &str) -> Vec<Value> {
-    world.get(format!("/audit?kind=grant&id={webhook}")).await["items"].as_array().unwrap().clone()
+    world.get(format!("/audit?kind=grant&object={webhook}")).await["items"].as_array().unwrap().clone()
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn a_list_that_names_what_is_another_workspaces_is_that_of_what_is_not_the
     for (kind, id) in
         [("webhook", theirs), ("grant", theirs), ("push", step), ("run", run), ("parameter_source", source)]
     {
-        let list = |id: &str| format!("/audit?kind={kind}&id={id}");
+        let list = |id: &str| format!("/audit?kind={kind}&object={id}");
         let told = world.get(list(id)).await;
         assert_ne!(told["items"], json!([]), "{kind}");
         let (there, nowhere) = (ask(&list(id)).await, ask(&list(&nothing(&id[..3]))).await);
@@ -292,7 +292,7 @@ async fn a_cursor_of_another_workspace_is_a_place_in_ones_own_lists_and_tells_no
     let own = world.later().call("POST", "/webhooks").by(OTHER).json(&webhook("Own")).send().await.id();
     world.later().call("POST", "/pushes").by(OTHER).json(&push(&own)).send().await.ok(201);
 
-    let of_webhook = format!("/audit?kind=webhook&id={theirs}");
+    let of_webhook = format!("/audit?kind=webhook&object={theirs}");
     let lists = [
         ("/webhooks", "/webhooks"),
         ("/pushes", "/pushes"),

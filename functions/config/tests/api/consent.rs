@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::world::{MEMBER, World, webhook};
 
-pub(crate) fn shaken(allowed: bool, per_minute: Option<u32>) -> Value {
+pub(crate) fn shaken(allowed: bool, requests_per_minute: Option<u32>) -> Value {
     let mut shaken = json!({"direct": "handshake", "allowed": allowed});
-    if let Some(rate) = per_minute {
-        shaken["per_minute"] = json!(rate);
+    if let Some(rate) = requests_per_minute {
+        shaken["requests_per_minute"] = json!(rate);
     }
     if !allowed {
         shaken["failure"] = json!({"detail": "it answered 404", "hint": "let it answer 200"});
@@ -55,13 +55,13 @@ async fn a_handshake_asks_as_the_api_and_its_rate_holds_from_then_on() {
     let agreed = world.shake(&id, shaken(true, Some(100))).await;
     assert!(world.is_shut(&id).await, "who agrees does not take back what it said");
     assert_eq!(
-        (&agreed["allowed"], &agreed["per_minute"], &agreed["webhook"]),
+        (&agreed["allowed"], &agreed["requests_per_minute"], &agreed["webhook"]),
         (&json!(true), &json!(100), &json!(id))
     );
     let question = world.deliver.questions.lock().unwrap().last().unwrap().clone();
     assert_eq!((&question["direct"], &question["origin"]), (&json!("handshake"), &json!("api.example.com")));
     // The webhook's limit is 50 a second.
-    assert_eq!(question["per_minute"], 3000);
+    assert_eq!(question["requests_per_minute"], 3000);
     let known = world.consent(&id).await;
     assert_eq!(known["agreed"], true);
     assert_eq!(known["handshake"]["requests_per_minute"], 100);
@@ -136,7 +136,7 @@ async fn a_statement_tells_who_made_it_and_does_not_lift_the_endpoints_own_rate(
     assert_eq!((&statement["by"], &statement["text"]), (&json!("admin"), &json!("agreed by mail")));
     assert_eq!(statement["origin"], "https://crm.example.com");
     assert_eq!(world.allowed(&id).await, Some(30));
-    let audit = world.get(format!("/audit?kind=webhook&id={id}")).await;
+    let audit = world.get(format!("/audit?kind=webhook&object={id}")).await;
     let consents: Vec<&Value> =
         audit["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "consented").collect();
     assert!(consents.len() == 2 && consents.iter().any(|entry| entry["after"]["text"] == "agreed by mail"));
@@ -184,7 +184,7 @@ async fn a_consent_is_withdrawn_by_the_endpoint_or_an_administrator_and_its_rate
     assert_eq!(world.consent(&id).await, json!({"origin": "https://crm.example.com", "agreed": false}));
     assert_eq!(world.allowed(&id).await, Some(20));
     world.call("DELETE", &path).send().await.ok(204);
-    let audit = world.get(format!("/audit?kind=webhook&id={id}")).await;
+    let audit = world.get(format!("/audit?kind=webhook&object={id}")).await;
     let items = audit["items"].as_array().unwrap();
     let withdrawn: Vec<&Value> =
         items.iter().filter(|entry| entry["action"] == "withdrawn").map(|entry| &entry["before"]).collect();
