@@ -5,6 +5,7 @@
 //! process of its own, so that its CPU is not counted.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -171,6 +172,7 @@ impl World {
             origin: None,
             requests_per_second: None,
             allowed_per_minute: None,
+            allowed_elsewhere: BTreeMap::new(),
             requests_at_a_time: None,
             retry: RetryPolicy::default(),
             authentication: fanhook_core::webhook::Authentication::default(),

@@ -125,19 +125,19 @@ fn keep_differences(before: &mut Value, after: &mut Value) {
     }
 }
 
-/// Whose changes, or the changes of what: either `person`, or `kind` and `id`.
+/// Whose changes, or the changes of what: either `person`, or `kind` and `object`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditQuery {
     /// Changes by this person, by the subject (`sub`) of their tokens.
     person: Option<String>,
-    /// With `id`: changes of this object. `webhook`, `push`, `parameter_source`, `grant`, `run`, `upload`, `id_type`, `sources`,
+    /// With `object`: changes of this object. `webhook`, `push`, `parameter_source`, `grant`, `run`, `upload`, `id_type`, `sources`,
     /// `profiles`, `profile`, `organization_key`.
     kind: Option<String>,
     /// Its identifier: of an ID type its code, of a grant its webhook, of a profile the SHA-256 of its QAID in hex, of `sources` and
     /// `profiles` the same word, of the organization key `organization`.
-    id: Option<String>,
+    object: Option<String>,
     /// Most items of the page; 50 where it is left out.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
@@ -188,16 +188,16 @@ impl From<Entry> for EntryView {
     (status = 200, description = "A page of them.", body = Page<EntryView>),
 ))]
 pub(crate) async fn list(admin: Admin, Params(query): Params<AuditQuery>) -> Result<Json<Page<EntryView>>> {
-    let AuditQuery { person, kind, id, limit, cursor } = query;
+    let AuditQuery { person, kind, object, limit, cursor } = query;
     let (after, limit) = PageQuery::new(limit, cursor).read()?;
     let (table, workspace): (_, &WorkspaceId) = (&*admin.config, &admin.workspace);
-    let (entries, more) = match (person, kind, id) {
+    let (entries, more) = match (person, kind, object) {
         (Some(person), None, None) => audit::by(table, workspace, &person, after, limit).await?,
         (None, Some(kind), Some(id)) => {
             audit::of_subject(table, workspace, &Subject { kind, id }, after, limit).await?
         }
         _ => {
-            let fault = Fault::new("", "the query names either `person`, or `kind` and `id`");
+            let fault = Fault::new("", "the query names either `person`, or `kind` and `object`");
             return Err(Problem::invalid(vec![fault]));
         }
     };

@@ -38,7 +38,8 @@ const AT_A_TIME: usize = 16;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"items": [{"qaid": "u-17", "source": "crm", "ids": {"MOBILE": ["+4915112345678"]}, "tags": {"name": "Ann"}}]}))]
 pub(crate) struct Batch {
-    /// The profiles, each as a line of an NDJSON profile file: `qaid`, `source`, `updated` (left out: now), `ids`, `tags`.
+    /// The profiles, each as a line of an NDJSON profile file: `qaid`, `source`, `updated` (left out: now; at most a
+    /// day ahead), `ids`, `tags`.
     #[schema(min_items = 1, max_items = 500, value_type = Vec<serde_json::Value>)]
     items: Vec<Box<RawValue>>,
 }
@@ -140,7 +141,7 @@ fn read(items: &[Box<RawValue>], types: Vec<IdTypeCode>, now: Millis) -> Vec<Rea
     let no_object = || Reason::Json { detail: "an object is expected".to_owned(), column: 1 };
     let mut read: Vec<Read> = items.iter().map(|_| Err(no_object())).collect();
     let objects: Vec<usize> = (0..items.len()).filter(|&index| items[index].get().starts_with('{')).collect();
-    let mut reader = Reader::new(Kind::Profiles, types, Limits::default());
+    let mut reader = Reader::new(Kind::Profiles, types, Limits::of_profiles(now));
     for &index in &objects {
         // Outside strings a line break is but a blank; inside, JSON has none.
         reader.feed(items[index].get().replace(['\n', '\r'], " ").as_bytes());

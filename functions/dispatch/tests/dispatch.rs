@@ -131,6 +131,7 @@ impl World {
             origin: None,
             requests_per_second: rate,
             allowed_per_minute: None,
+            allowed_elsewhere: BTreeMap::new(),
             requests_at_a_time: None,
             retry: RetryPolicy::default(),
             authentication: fanhook_core::webhook::Authentication::default(),

@@ -120,7 +120,8 @@ async fn read(ports: &Ports, upload: &mut Upload, stop: Millis) -> StoreResult<E
 
 /// A reader from the commit point on, and the offset in the file that it is fed from.
 fn reader(upload: &Upload, types: Vec<IdTypeCode>) -> StoreResult<Result<(Reader, u64), FileError>> {
-    let (kind, limits) = (Kind::Profiles, Limits::default());
+    // Whoever reads a row again judges it as before.
+    let (kind, limits) = (Kind::Profiles, Limits::of_profiles(upload.created));
     let Some(position) = &upload.position else {
         return Ok(Ok((Reader::new(kind, types, limits), 0)));
     };

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use fanhook_core::{
     id::{Qaid, UploadId, WorkspaceId},
     identity::{IdValue, Profile},
+    limits,
     time::Millis,
 };
 use fanhook_lambda::clock::{Clock, ManualClock};
@@ -163,6 +164,26 @@ async fn what_is_older_never_replaces_what_is_newer_and_what_is_as_old_does() {
     // A row without a time speaks as of its upload.
     world.imported(5, 4, "qaid,source,tag.name\nann,crm,now\n").await;
     assert_eq!(world.tag("ann", "crm", "name").await.as_deref(), Some("now"));
+}
+
+#[tokio::test]
+async fn a_row_as_of_more_than_a_day_ahead_is_reported_and_the_rest_goes_on() {
+    let world = world();
+    let latest = START + limits::AHEAD;
+    let over = latest + Duration::from_millis(1);
+    let csv = format!("qaid,source,updated\nann,crm,{latest}\nbob,crm,{over}\neve,crm,\n");
+    let row = |qaid: &str, updated: Millis| serde_json::json!({"qaid": qaid, "source": "crm", "updated": updated.to_string()});
+    let ndjson = format!("\n{}\n{}\n{}\n", row("ann", latest), row("bob", over), row("eve", START));
+    for (number, file) in [(1, csv), (2, ndjson)] {
+        let upload = world.imported(number, 0, &file).await;
+        assert_eq!((upload.counts.stored, upload.counts.bad_rows), (2, 1));
+        assert_eq!(world.profile("bob").await, None);
+        let key = format!("reports/acme/{}/import/000000.ndjson", upload.id);
+        let report = String::from_utf8(world.objects.read(&key).unwrap().to_vec()).unwrap();
+        let wanted =
+            serde_json::json!({"line": 3, "reason": "`updated` must not be more than a day in the future"});
+        assert_eq!(report.trim_end(), wanted.to_string());
+    }
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ pub struct Handshake {
     /// Who asks, for `WebHook-Request-Origin`: a DNS name.
     pub origin: String,
     /// Requests a minute that are wanted, for `WebHook-Request-Rate`; none: any number.
-    pub per_minute: Option<u64>,
+    pub requests_per_minute: Option<u64>,
 }
 
 /// An interface that is asked for a value.
@@ -165,7 +165,7 @@ pub struct Shaken {
     pub allowed: bool,
     /// Requests a minute that it allows; none where it sets no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_minute: Option<u32>,
+    pub requests_per_minute: Option<u32>,
     /// The request; none where none could be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<ShownRequest>,
@@ -310,7 +310,7 @@ mod tests {
         };
         let shaken = Shaken {
             allowed: true,
-            per_minute: Some(1),
+            requests_per_minute: Some(1),
             request: request.clone(),
             answer,
             times,

@@ -61,6 +61,8 @@ pub const RECOVERY_PERIOD: RangeInclusive<u32> = 60 * 60..=30 * 24 * 60 * 60;
 pub const STATUS: usize = 64;
 /// Statement of consent, in characters.
 pub const STATEMENT: usize = 1000;
+/// Origins whose handshakes are kept of a webhook: those that were asked last.
+pub const HANDSHAKES: usize = 8;
 /// A parameter source, as JSON.
 pub const PARAMETER_SOURCE: usize = 100 * 1024;
 /// Value that an interface tells.
@@ -138,6 +140,8 @@ pub const ID: usize = 1024;
 pub const EMAIL: usize = 254;
 /// Data sources that a workspace names.
 pub const SOURCES: usize = 50;
+/// How far ahead of now what a source says may be (`updated`): clocks of exporters go wrong, but what is of a far future nothing replaces.
+pub const AHEAD: Duration = Duration::from_hours(24);
 /// Profiles of one request.
 pub const PROFILES: usize = 500;
 

@@ -1,5 +1,7 @@
 //! A run: one execution of a push over one audience.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -189,6 +191,9 @@ pub struct EndpointSettings {
     /// Requests a minute that the endpoint's handshake allowed; none: any number.
     #[serde(default)]
     pub allowed_per_minute: Option<u32>,
+    /// The same of other origins that the webhook was at, as far as it is known: runs go on to them.
+    #[serde(default)]
+    pub allowed_elsewhere: BTreeMap<String, Option<u32>>,
     /// Requests under way at a time; none: no limit.
     #[serde(default)]
     pub requests_at_a_time: Option<u32>,
@@ -211,8 +216,10 @@ impl EndpointSettings {
         if self.origin.is_none() || self.origin == pinned.content.origin() {
             return self.clone();
         }
-        let Stays { allowed_per_minute, authentication } = pinned.stays.clone();
-        Self { allowed_per_minute, authentication, ..self.clone() }
+        let Stays { allowed_per_minute: at_first, authentication } = pinned.stays.clone();
+        // It may have allowed another rate since the run started.
+        let since = pinned.content.origin().and_then(|origin| self.allowed_elsewhere.get(&origin));
+        Self { allowed_per_minute: since.copied().unwrap_or(at_first), authentication, ..self.clone() }
     }
 
     /// The rate that holds: the limit, and no more than the endpoint allows; none: no limit.
@@ -234,6 +241,7 @@ mod tests {
                 origin: None,
                 requests_per_second,
                 allowed_per_minute,
+                allowed_elsewhere: BTreeMap::new(),
                 requests_at_a_time: None,
                 retry: RetryPolicy::default(),
                 authentication: Authentication::default(),
@@ -256,6 +264,7 @@ mod tests {
             origin: origin.map(str::to_owned),
             requests_per_second: Some(50),
             allowed_per_minute: None,
+            allowed_elsewhere: BTreeMap::new(),
             requests_at_a_time: None,
             retry: RetryPolicy::default(),
             authentication: bearer("new"),
@@ -277,5 +286,16 @@ mod tests {
         let moved = now(Some("https://new.example.com")).of_run(&pinned);
         assert_eq!((moved.allowed_per_minute, moved.authentication), (Some(100), bearer("old")));
         assert_eq!(moved.requests_per_second, Some(50));
+
+        for allowed in [Some(30), None] {
+            let allowed_elsewhere = BTreeMap::from([
+                ("https://old.example.com".to_owned(), allowed),
+                ("https://other.example.com".to_owned(), Some(1)),
+            ]);
+            let settings = EndpointSettings { allowed_elsewhere, ..now(Some("https://new.example.com")) };
+            let moved = settings.of_run(&pinned);
+            assert_eq!(moved.allowed_per_minute, allowed, "what it allowed last holds");
+            assert_eq!(moved.authentication, bearer("old"));
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! What a webhook has proved: that a test send passed, and that the endpoint's owner agreed. Kept on the webhook's own item, so that it
 //! ends with it.
 
+use std::{collections::BTreeMap, iter};
+
 use fanhook_core::{
     id::{WebhookId, WorkspaceId},
     limits,
@@ -25,8 +27,8 @@ const WHAT: &str = "proof";
 pub struct Proofs {
     /// The last test send that passed.
     pub tested: Option<Tested>,
-    /// The last handshake that the endpoint agreed to.
-    pub handshake: Option<Handshake>,
+    /// The last handshake that each origin agreed to, the newest first: where the webhook comes back to an origin, that one's holds again.
+    pub handshakes: Vec<Handshake>,
     /// An administrator's last statement.
     pub statement: Option<Statement>,
 }
@@ -48,7 +50,7 @@ pub struct Handshake {
     /// Scheme, host and port that it holds for.
     pub origin: String,
     /// Requests a minute that are allowed; none: any number. It holds also when the consent is withdrawn.
-    pub per_minute: Option<u32>,
+    pub requests_per_minute: Option<u32>,
     /// The consent was withdrawn since, by the endpoint or an administrator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
@@ -76,7 +78,7 @@ impl Proofs {
         let origin = content.origin();
         let stated =
             self.statement.as_ref().is_some_and(|statement| Some(&statement.origin) == origin.as_ref());
-        let agreed = stated || self.shaken(content).is_some_and(|handshake| !handshake.withdrawn);
+        let agreed = stated || self.handshake(content).is_some_and(|handshake| !handshake.withdrawn);
         [(Proof::Test, is_tested), (Proof::Consent, agreed)]
             .into_iter()
             .filter_map(|(proof, there)| (!there).then_some(proof))
@@ -85,13 +87,20 @@ impl Proofs {
 
     /// Requests a minute that the endpoint of this content allows; none: any number.
     pub fn allowed_per_minute(&self, content: &Content) -> Option<u32> {
-        self.shaken(content)?.per_minute
+        self.handshake(content)?.requests_per_minute
     }
 
-    /// The handshake, where it was about this content's origin.
-    fn shaken(&self, content: &Content) -> Option<&Handshake> {
+    /// Requests a minute that other origins than this content's allow, each that is known; none: any number.
+    pub fn allowed_elsewhere(&self, content: &Content) -> BTreeMap<String, Option<u32>> {
+        let here = content.origin();
+        let elsewhere = self.handshakes.iter().filter(|handshake| Some(&handshake.origin) != here.as_ref());
+        elsewhere.map(|handshake| (handshake.origin.clone(), handshake.requests_per_minute)).collect()
+    }
+
+    /// The last handshake that this content's origin agreed to.
+    pub fn handshake(&self, content: &Content) -> Option<&Handshake> {
         let origin = content.origin()?;
-        self.handshake.as_ref().filter(|handshake| handshake.origin == origin)
+        self.handshakes.iter().find(|handshake| handshake.origin == origin)
     }
 }
 
@@ -100,7 +109,7 @@ pub async fn get(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId
     let item = config.get(&keys::webhook(workspace, webhook)).await?.unwrap_or_default();
     Ok(Proofs {
         tested: read(&item, "tested")?,
-        handshake: read(&item, "handshake")?,
+        handshakes: read(&item, "handshakes")?.unwrap_or_default(),
         statement: read(&item, "statement")?,
     })
 }
@@ -130,6 +139,8 @@ pub enum Noted {
     Done,
     /// The webhook is gone.
     Gone,
+    /// Another handshake came meanwhile.
+    Changed,
 }
 
 /// Begins a test send.
@@ -163,30 +174,44 @@ pub async fn passed(
     proved(config, workspace, webhook, update, audit).await
 }
 
-/// Notes a handshake that the endpoint agreed to, with the entry of the audit log.
+/// Notes a handshake that the endpoint agreed to beside those that were read, with the entry of the audit log. It stands in place of its
+/// origin's, or of the oldest where there are too many.
 pub async fn shaken(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-    handshake: &Handshake,
+    (read, handshake): (&Proofs, &Handshake),
     audit: &Entry,
 ) -> StoreResult<Noted> {
-    let update = Update::default().set("handshake", json(WHAT, handshake)?);
-    proved(config, workspace, webhook, update, audit).await
+    let others = read.handshakes.iter().filter(|other| other.origin != handshake.origin);
+    let all: Vec<_> = iter::once(handshake).chain(others).take(limits::HANDSHAKES).cloned().collect();
+    noted(config, workspace, webhook, replaced(&read.handshakes, &all)?, audit).await
 }
 
-/// Notes that the consent that `handshake` gave is withdrawn; gone, where it is another one by now.
+/// Notes that the consent is withdrawn that an origin gave by its handshake, one of those that were read.
 pub async fn withdrawn(
     config: &dyn Table,
     workspace: &WorkspaceId,
     webhook: WebhookId,
-    handshake: &Handshake,
+    (read, origin): (&Proofs, &str),
     audit: &Entry,
 ) -> StoreResult<Noted> {
-    let withdrawn = Handshake { withdrawn: true, ..handshake.clone() };
-    let update = Update::default().set("handshake", json(WHAT, &withdrawn)?);
-    let unchanged = Condition::Equals("handshake", json(WHAT, handshake)?);
-    noted(config, workspace, webhook, (update, unchanged), audit).await
+    let mut all = read.handshakes.clone();
+    for handshake in all.iter_mut().filter(|handshake| handshake.origin == origin) {
+        handshake.withdrawn = true;
+    }
+    noted(config, workspace, webhook, replaced(&read.handshakes, &all)?, audit).await
+}
+
+/// The handshakes become these, where they are still as they were read.
+fn replaced(read: &Vec<Handshake>, all: &Vec<Handshake>) -> StoreResult<(Update, Condition)> {
+    const NAME: &str = "handshakes";
+    let unchanged = if read.is_empty() {
+        Condition::All(vec![Condition::Present, Condition::Missing(NAME)])
+    } else {
+        Condition::Equals(NAME, json(WHAT, read)?)
+    };
+    Ok((Update::default().set(NAME, json(WHAT, all)?), unchanged))
 }
 
 /// Forgets an administrator's statement.
@@ -233,6 +258,107 @@ async fn noted(
     writes.extend(audit::writes(workspace, audit)?);
     Ok(match config.transact(writes).await? {
         Transaction::Done => Noted::Done,
+        Transaction::Failed(failed) if failed.iter().any(|(_, standing)| standing.is_some()) => {
+            Noted::Changed
+        }
         Transaction::Failed(_) => Noted::Gone,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use fanhook_core::id::EntryId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::memory::MemoryTable;
+
+    fn entry() -> Entry {
+        Entry {
+            id: EntryId::new(Uuid::from_u128(1)),
+            at: Millis(0),
+            person: "admin".to_owned(),
+            action: "consented".to_owned(),
+            subject: audit::Subject { kind: "webhook".to_owned(), id: "a".to_owned() },
+            before: None,
+            after: None,
+        }
+    }
+
+    fn content(host: usize) -> Content {
+        let url = format!("https://{host}.example.com/{{id}}");
+        serde_json::from_value(serde_json::json!({"url": url, "body": {"kind": "none"}})).unwrap()
+    }
+
+    fn handshake(host: usize, requests_per_minute: Option<u32>) -> Handshake {
+        let origin = content(host).origin().unwrap();
+        Handshake { origin, requests_per_minute, withdrawn: false, at: Millis(0) }
+    }
+
+    /// A webhook that nothing is proved of.
+    async fn stored() -> (MemoryTable, WorkspaceId, WebhookId) {
+        let (config, workspace) = (MemoryTable::new(), "acme".parse().unwrap());
+        let webhook = WebhookId::new(Uuid::from_u128(7));
+        let item = crate::item::keyed(&keys::webhook(&workspace, webhook));
+        assert!(matches!(config.write(Write::Put(item), None).await, Ok(Conditional::Done(_))));
+        (config, workspace, webhook)
+    }
+
+    #[tokio::test]
+    async fn the_handshakes_of_the_origins_that_were_asked_last_are_kept_one_each() {
+        let (config, workspace, webhook) = stored().await;
+        let shake = async |host, requests_per_minute| {
+            let read = get(&config, &workspace, webhook).await.unwrap();
+            let handshake = handshake(host, requests_per_minute);
+            let noted = shaken(&config, &workspace, webhook, (&read, &handshake), &entry()).await.unwrap();
+            assert_eq!(noted, Noted::Done);
+            get(&config, &workspace, webhook).await.unwrap()
+        };
+        for host in 0..limits::HANDSHAKES {
+            shake(host, Some(10)).await;
+        }
+        // The first one is the newest again, and there are no more than before.
+        let full = shake(0, None).await;
+        assert_eq!(full.handshakes.len(), limits::HANDSHAKES);
+        assert_eq!(full.allowed_per_minute(&content(0)), None);
+        assert_eq!(full.allowed_per_minute(&content(1)), Some(10));
+        assert!(!full.allowed_elsewhere(&content(0)).contains_key(&handshake(0, None).origin));
+        assert_eq!(full.allowed_elsewhere(&content(99)).len(), limits::HANDSHAKES);
+
+        let over = shake(limits::HANDSHAKES, Some(20)).await;
+        assert_eq!(over.handshakes.len(), limits::HANDSHAKES);
+        let known = |host| over.handshake(&content(host)).is_some();
+        assert!(known(0) && !known(1) && known(2) && known(limits::HANDSHAKES));
+        assert_eq!(over.allowed_elsewhere(&content(0))[&handshake(2, None).origin], Some(10));
+    }
+
+    #[tokio::test]
+    async fn no_handshake_is_lost_to_another_one_at_once_and_none_comes_to_a_webhook_that_is_gone() {
+        let (config, workspace, webhook) = stored().await;
+        let nothing = Proofs::default();
+        let shake = async |webhook, read: &Proofs, host| {
+            let handshake = handshake(host, Some(10));
+            shaken(&config, &workspace, webhook, (read, &handshake), &entry()).await.unwrap()
+        };
+        assert_eq!(shake(webhook, &nothing, 1).await, Noted::Done);
+        assert_eq!(shake(webhook, &nothing, 2).await, Noted::Changed);
+        let one = get(&config, &workspace, webhook).await.unwrap();
+        assert_eq!(shake(webhook, &one, 2).await, Noted::Done);
+        let origin = handshake(1, None).origin;
+        let take = async |read: &Proofs| {
+            withdrawn(&config, &workspace, webhook, (read, &origin), &entry()).await.unwrap()
+        };
+        assert_eq!(take(&one).await, Noted::Changed);
+        let both = get(&config, &workspace, webhook).await.unwrap();
+        assert_eq!(take(&both).await, Noted::Done);
+        let after = get(&config, &workspace, webhook).await.unwrap();
+        let left = |host| {
+            (after.handshake(&content(host)).unwrap().withdrawn, after.allowed_per_minute(&content(host)))
+        };
+        assert_eq!((left(1), left(2)), ((true, Some(10)), (false, Some(10))), "the rate holds on");
+
+        let gone = WebhookId::new(Uuid::from_u128(8));
+        assert_eq!(shake(gone, &nothing, 1).await, Noted::Gone);
+        assert_eq!(config.get(&keys::webhook(&workspace, gone)).await.unwrap(), None);
+    }
 }

@@ -170,6 +170,8 @@ fn spread(rate: Option<Rate>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use fanhook_core::webhook::{Authentication, RetryPolicy, Signing};
 
     use super::*;
@@ -193,6 +195,7 @@ mod tests {
                 requests_per_second,
                 requests_at_a_time,
                 allowed_per_minute: None,
+                allowed_elsewhere: BTreeMap::new(),
                 retry: RetryPolicy::default(),
                 authentication: Authentication::default(),
                 signing: Signing::None {},

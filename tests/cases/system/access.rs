@@ -153,8 +153,9 @@ pub(crate) async fn a_member_uses_the_webhooks_that_are_granted(world: &World) -
     ensure!(answer.status == 202, "{answer:?}");
     let refused = start(marketer("max", &["member"]), "max").await?;
     ensure!((refused.status, refused.code()) == (403, "forbidden"), "{refused:?}");
-    let told =
-        admin.get(&format!("/audit?kind=run&id={}", answer.body["id"].as_str().unwrap_or_default())).await?;
+    let told = admin
+        .get(&format!("/audit?kind=run&object={}", answer.body["id"].as_str().unwrap_or_default()))
+        .await?;
     ensure!(told["items"][0]["action"] == "started", "{told}");
     Ok(())
 }

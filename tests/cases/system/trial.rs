@@ -106,7 +106,7 @@ pub(crate) async fn a_run_waits_for_what_its_webhook_has_to_prove(world: &World)
 pub(crate) async fn the_rate_that_a_handshake_allows_is_kept_to(world: &World) -> Result<()> {
     let campaign = world.campaign("/rate/120/handshake", json!({})).await?;
     let shaken = world.api()?.post(&format!("/webhooks/{}/handshake", campaign.webhook), &json!({})).await?;
-    ensure!(shaken["per_minute"] == 120, "{shaken}");
+    ensure!(shaken["requests_per_minute"] == 120, "{shaken}");
     let run = world.start(&campaign, world.crowd.inline_audience(0..20)).await?;
     let run = world.api()?.run_over(&run, LONG).await?;
     ensure!(run.outcome("delivered") == 20, "{run:?}");

@@ -21,7 +21,7 @@ use crate::{
     input::Input,
     output::Time,
     parameter_sources::calls::names,
-    problem::{Problem, Result},
+    problem::{ATTEMPTS, Problem, Result},
     webhooks::{self, settle},
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct ConsentView {
     origin: String,
     /// Whether its owner has agreed: runs of more than 1,000 recipients need it.
     agreed: bool,
-    /// The last handshake that the endpoint agreed to; it counts for its own origin only.
+    /// The last handshake that the endpoint of this origin agreed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake: Option<HandshakeView>,
     /// The last statement of an administrator; it counts for its own origin only.
@@ -58,10 +58,10 @@ struct HandshakeView {
     requests_per_minute: Option<u32>,
 }
 
-impl From<Handshake> for HandshakeView {
-    fn from(handshake: Handshake) -> Self {
-        let Handshake { origin, per_minute, at, withdrawn: _ } = handshake;
-        Self { origin, at: Time(at), requests_per_minute: per_minute }
+impl From<&Handshake> for HandshakeView {
+    fn from(handshake: &Handshake) -> Self {
+        let Handshake { origin, requests_per_minute, at, withdrawn: _ } = handshake;
+        Self { origin: origin.clone(), at: Time(*at), requests_per_minute: *requests_per_minute }
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct StatementInput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Handshake)]
 #[schema(example = json!({
-    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "at": "2027-01-15T08:00:00.000Z", "allowed": true, "per_minute": 100,
+    "webhook": "whk_0190a5b2c3d4e5f60718293a4b5c6d7e", "at": "2027-01-15T08:00:00.000Z", "allowed": true, "requests_per_minute": 100,
     "request": {
         "method": "OPTIONS", "url": "https://crm.example.com/coupons", "body": "",
         "headers": [{"name": "webhook-request-origin", "value": "api.example.com"}],
@@ -143,7 +143,10 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         // No interface is asked for what is not sent.
         message: *message(&admin, &webhook, &push, &sample, names(&webhook)).await?,
         origin: admin.host().to_owned(),
-        per_minute: webhook.limits.requests_per_second.map(|limit| Rate::per_second(limit).a_minute()),
+        requests_per_minute: webhook
+            .limits
+            .requests_per_second
+            .map(|limit| Rate::per_second(limit).a_minute()),
     };
     let at = begin(&admin, &webhook).await?;
     let shaken = match ask(&admin, &Question::Handshake(Box::new(question))).await? {
@@ -151,15 +154,13 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         other => return Err(unexpected(&other)),
     };
     if shaken.allowed {
-        let handshake =
-            Handshake { origin: origin(&webhook)?, per_minute: shaken.per_minute, at, withdrawn: false };
-        let view = HandshakeView::from(handshake.clone());
-        let before = known(&admin, id).await?.handshake.map(HandshakeView::from);
-        let entry =
-            admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
-        if proofs::shaken(&*admin.config, &admin.workspace, id, &handshake, &entry).await? == Noted::Gone {
-            return Err(Problem::not_found());
-        }
+        let handshake = Handshake {
+            origin: origin(&webhook)?,
+            requests_per_minute: shaken.requests_per_minute,
+            at,
+            withdrawn: false,
+        };
+        note(&admin, &webhook, &handshake).await?;
         // The allowed rate holds from now on.
         settle(&admin, id).await?;
     } else if refuses(&shaken) {
@@ -215,21 +216,37 @@ pub(crate) async fn withdrawn(admin: Admin, Id(id): Id<WebhookId>) -> Result<Sta
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it did.
-async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
-    let origin = origin(webhook)?;
-    let handshake = known(admin, webhook.id).await?.handshake;
-    let given = handshake.filter(|handshake| handshake.origin == origin && !handshake.withdrawn);
-    if let Some(handshake) = given {
-        let before = HandshakeView::from(handshake.clone());
-        let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
-        let noted =
-            proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, &handshake, &entry).await?;
-        if noted == Noted::Gone {
-            return Err(Problem::busy());
+/// Notes a handshake that the webhook's endpoint agreed to.
+async fn note(admin: &Admin, webhook: &Webhook, handshake: &Handshake) -> Result<()> {
+    let id = webhook.id;
+    let view = HandshakeView::from(handshake);
+    for _ in 0..ATTEMPTS {
+        let proofs = known(admin, id).await?;
+        let before = proofs.handshake(&webhook.content).map(HandshakeView::from);
+        let entry =
+            admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
+        match proofs::shaken(&*admin.config, &admin.workspace, id, (&proofs, handshake), &entry).await? {
+            Noted::Done => return Ok(()),
+            Noted::Gone => return Err(Problem::not_found()),
+            Noted::Changed => {}
         }
     }
-    Ok(())
+    Err(Problem::busy())
+}
+
+/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it did.
+async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
+    let proofs = known(admin, webhook.id).await?;
+    let given = proofs.handshake(&webhook.content).filter(|handshake| !handshake.withdrawn);
+    let Some(handshake) = given else { return Ok(()) };
+    let before = HandshakeView::from(handshake);
+    let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
+    let of = (&proofs, &*handshake.origin);
+    match proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, of, &entry).await? {
+        Noted::Done => Ok(()),
+        Noted::Gone => Err(Problem::not_found()),
+        Noted::Changed => Err(Problem::busy()),
+    }
 }
 
 /// Whether an endpoint answered, and not that it may agree later.
@@ -241,10 +258,11 @@ fn refuses(shaken: &Shaken) -> bool {
 async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
     let proofs = known(caller, webhook.id).await?;
     let agreed = !proofs.lacking(&webhook.content).contains(&fanhook_core::run::Proof::Consent);
+    let handshake = proofs.handshake(&webhook.content).filter(|handshake| !handshake.withdrawn);
     Ok(ConsentView {
         origin: origin(webhook)?,
         agreed,
-        handshake: proofs.handshake.filter(|handshake| !handshake.withdrawn).map(HandshakeView::from),
+        handshake: handshake.map(HandshakeView::from),
         statement: proofs.statement.map(StatementView::from),
     })
 }

@@ -18,6 +18,7 @@ pub(crate) fn settings(webhook: &Webhook, proofs: &Proofs, updated: Millis) -> E
         origin: webhook.content.origin(),
         requests_per_second: webhook.limits.requests_per_second,
         allowed_per_minute: proofs.allowed_per_minute(&webhook.content),
+        allowed_elsewhere: proofs.allowed_elsewhere(&webhook.content),
         requests_at_a_time: webhook.limits.requests_at_a_time,
         retry: webhook.retry,
         authentication: webhook.authentication.clone(),

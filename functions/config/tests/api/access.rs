@@ -1,11 +1,8 @@
 //! Who may do what: one table of every operation and role.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Barrier,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Barrier,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -17,231 +14,68 @@ use fanhook_store::{
 };
 use serde_json::{Value, json};
 
-use crate::consent::shaken;
+use crate::operations::{
+    May::{Admins, Granted, Members, OrganizationAdmins},
+    Objects, ROUTES, described, nothing,
+};
 use crate::parameter_sources::{calling, constant};
-use crate::trial::tested;
 use crate::world::{ADMIN, Answer, MARKETER, MEMBER, OTHER, START, Token, World, at_once, push, webhook};
-
-/// Who may do something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum May {
-    /// Everybody who may do anything in the workspace.
-    Members,
-    /// Those with the permission `webhook` to whom the webhook is granted, and administrators.
-    Granted,
-    /// Administrators.
-    Admins,
-    /// Administrators of the organization.
-    OrganizationAdmins,
-}
-use May::{Admins, Granted, Members, OrganizationAdmins};
-
-/// Every operation: who may do it. In a path the objects of the workspace stand for themselves.
-const ROUTES: [(&str, &str, May); 48] = [
-    ("get", "/id-types", Members),
-    ("get", "/id-types/{code}", Members),
-    ("put", "/id-types/{code}", Admins),
-    ("delete", "/id-types/{code}", Admins),
-    ("get", "/sources", Members),
-    ("put", "/sources", Admins),
-    ("get", "/organization-key", Members),
-    ("put", "/organization-key", OrganizationAdmins),
-    ("get", "/profiles", Admins),
-    ("post", "/profiles", Members),
-    ("delete", "/profiles", Admins),
-    ("get", "/webhooks", Members),
-    ("post", "/webhooks", Admins),
-    ("get", "/webhooks/{id}", Members),
-    ("put", "/webhooks/{id}", Admins),
-    ("delete", "/webhooks/{id}", Admins),
-    ("post", "/webhooks/{id}/rotate-secret", Admins),
-    ("post", "/webhooks/{id}/preview", Members),
-    ("post", "/webhooks/{id}/test", Admins),
-    ("post", "/webhooks/{id}/handshake", Admins),
-    ("get", "/webhooks/{id}/consent", Members),
-    ("post", "/webhooks/{id}/consent", Admins),
-    ("delete", "/webhooks/{id}/consent", Admins),
-    ("get", "/webhooks/{id}/grants", Members),
-    ("post", "/webhooks/{id}/grants", Admins),
-    ("delete", "/webhooks/{id}/grants/{grant}", Admins),
-    ("get", "/parameter-sources", Members),
-    ("post", "/parameter-sources", Admins),
-    ("get", "/parameter-sources/{id}", Members),
-    ("put", "/parameter-sources/{id}", Admins),
-    ("delete", "/parameter-sources/{id}", Admins),
-    ("get", "/pushes", Members),
-    ("post", "/pushes", Granted),
-    ("get", "/pushes/{id}", Members),
-    ("put", "/pushes/{id}", Granted),
-    ("delete", "/pushes/{id}", Granted),
-    ("post", "/pushes/{id}/preview", Members),
-    ("post", "/pushes/{id}/test", Granted),
-    ("post", "/pushes/{id}/runs", Granted),
-    ("post", "/uploads", Members),
-    ("get", "/uploads/{id}", Members),
-    ("get", "/runs", Members),
-    ("get", "/runs/{id}", Members),
-    ("post", "/runs/{id}/pause", Granted),
-    ("post", "/runs/{id}/resume", Granted),
-    ("post", "/runs/{id}/cancel", Granted),
-    ("get", "/runs/{id}/failures", Granted),
-    ("get", "/audit", Admins),
-];
-
-/// A workspace with one object of each kind.
-struct Objects {
-    world: World,
-    webhook: String,
-    push: String,
-    upload: String,
-    run: String,
-    source: String,
-}
-
-/// An identifier of nothing.
-fn nothing(prefix: &str) -> String {
-    format!("{prefix}_{}", "0".repeat(32))
-}
-
-impl Objects {
-    async fn new() -> Self {
-        let world = World::new();
-        let webhook = world.webhook().await;
-        let push = world.push(&webhook).await;
-        let upload = world.audience().await;
-        let run = world.start(&push, "first", &[&upload]).send().await.id();
-        let grant = json!({"to": {"role": "team"}, "until": "2027-06-01T00:00:00Z"});
-        world.call("POST", format!("/webhooks/{webhook}/grants")).json(&grant).send().await.ok(201);
-        let source = world.source(&constant("Coupon", "B10")).await;
-        Self { world, webhook, push, upload, run, source }
-    }
-
-    /// What `{id}` in a path stands for.
-    fn id(&self, path: &str) -> &str {
-        match path.split('/').nth(1) {
-            Some("webhooks") => &self.webhook,
-            Some("parameter-sources") => &self.source,
-            Some("pushes") => &self.push,
-            Some("uploads") => &self.upload,
-            Some("runs") => &self.run,
-            _ => panic!("there is no object for {path}"),
-        }
-    }
-
-    /// Does an operation as this caller, on the objects that there are; what it says is right, but for what it would change.
-    async fn ask(&self, method: &'static str, path: &str, token: Option<Token>) -> Answer {
-        let id = if path.contains("{id}") { self.id(path) } else { "" };
-        let address = path.replace("{id}", id).replace("{code}", "MOBILE");
-        self.ask_at(method, path, address.replace("{grant}", &nothing("grt")), token).await
-    }
-
-    /// Does an operation on what is at this address.
-    async fn ask_at(
-        &self,
-        method: &'static str,
-        path: &str,
-        mut address: String,
-        token: Option<Token>,
-    ) -> Answer {
-        assert!(!address.contains('{'), "there is nothing for {address}");
-        match (method, path) {
-            ("get" | "delete", "/profiles") => address.push_str("?qaid=u"),
-            (_, "/audit") => address.push_str("?person=admin"),
-            _ => {}
-        }
-        let body = match (method, path) {
-            ("put", "/webhooks/{id}") | ("post", "/webhooks") => webhook("Other"),
-            ("post", "/webhooks/{id}/consent") => json!({"text": "ours"}),
-            ("post", "/webhooks/{id}/grants") => json!({"to": {"person": "mate"}}),
-            ("post" | "put", "/parameter-sources" | "/parameter-sources/{id}") => constant("Other", "B11"),
-            ("post" | "put", "/pushes" | "/pushes/{id}") => push(&self.webhook),
-            ("post", "/webhooks/{id}/test" | "/pushes/{id}/test") => {
-                json!({"id": {"type": "MOBILE", "value": "+4915112345678"}})
-            }
-            ("post", "/pushes/{id}/runs") => json!({"uploads": [self.upload]}),
-            _ => json!({}),
-        };
-        if path.ends_with("/preview") {
-            self.world.answers(json!({"direct": "preview", "messages": []}));
-        } else if path.ends_with("/test") {
-            self.world.answers(tested(true));
-        } else if path.ends_with("/handshake") {
-            self.world.answers(shaken(true, None));
-        }
-        // Nothing is changed by this, and nothing is asked before who may change it.
-        let method =
-            ["GET", "PUT", "POST", "DELETE"].into_iter().find(|name| name.eq_ignore_ascii_case(method));
-        let call = self.world.call(method.unwrap(), address).header("if-match", "\"0\"");
-        let call = call.header("idempotency-key", "first");
-        let call = if path.ends_with("/resume") { call } else { call.json(&body) };
-        let call = match token {
-            Some(token) => call.by(token),
-            None => call.without_token(),
-        };
-        call.send().await
-    }
-}
 
 #[test]
 fn the_table_names_every_operation_there_is() {
-    let document = config::document();
-    let paths = document["paths"].as_object().unwrap().iter();
-    let operations: BTreeSet<(String, String)> = paths
-        .flat_map(|(path, methods)| {
-            methods.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
-        })
-        .filter(|(_, path)| path != "/openapi.json")
-        .collect();
-    let named = ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
-    assert_eq!(operations, named);
+    let named = ROUTES.map(|(method, path, ..)| (method.to_owned(), path.to_owned())).into();
+    assert_eq!(described(), named);
+}
+
+/// Does an operation in a workspace of its own.
+async fn ask(method: &'static str, path: &str, token: Option<Token>) -> Answer {
+    Objects::new().await.ask(method, path, token).await
 }
 
 #[tokio::test]
 async fn every_operation_asks_who_calls_and_what_the_caller_may_do() {
-    let objects = Objects::new().await;
     let team = Token { groups: "[member webhook team]", ..MARKETER };
     let admins = ["[workspace-admin]", "organization-admin", "[member organization-admin]"];
-    for (method, path, may) in ROUTES {
+    for (method, path, may, status) in ROUTES {
         let what = format!("{method} {path}");
-        assert_eq!(objects.ask(method, path, None).await.code(401), "unauthorized", "{what}");
+        let ask = async |token| ask(method, path, token).await;
+        let done = |answer: Answer, groups: &str| {
+            assert_eq!(answer.status, status, "{what} {groups}: {}", answer.body);
+        };
+        assert_eq!(ask(None).await.code(401), "unauthorized", "{what}");
         let nobody = Token { groups: "[visitor team]", ..MEMBER };
-        assert_eq!(objects.ask(method, path, Some(nobody)).await.code(403), "forbidden", "{what}");
+        assert_eq!(ask(Some(nobody)).await.code(403), "forbidden", "{what}");
         let nameless = Token { person: "", ..ADMIN };
-        assert_eq!(objects.ask(method, path, Some(nameless)).await.code(401), "unauthorized", "{what}");
+        assert_eq!(ask(Some(nameless)).await.code(401), "unauthorized", "{what}");
 
         // A role that is granted the webhook is no permission to use webhooks.
         for groups in ["[member]", "[member team]"] {
-            let answer = objects.ask(method, path, Some(Token { groups, ..MEMBER })).await;
+            let answer = ask(Some(Token { groups, ..MEMBER })).await;
             match may {
-                Members => assert!(!refused(&answer), "{what} {groups} {}", answer.status),
+                Members => done(answer, groups),
                 _ => assert_eq!(answer.code(403), "forbidden", "{what} {groups}"),
             }
         }
-        let answer = objects.ask(method, path, Some(MARKETER)).await;
+        let answer = ask(Some(MARKETER)).await;
         match may {
-            Members => assert!(!refused(&answer), "{what} {}", answer.status),
+            Members => done(answer, MARKETER.groups),
             Granted => assert_eq!(answer.code(403), "not_granted", "{what}"),
             Admins | OrganizationAdmins => assert_eq!(answer.code(403), "forbidden", "{what}"),
         }
-        let answer = objects.ask(method, path, Some(team)).await;
+        let answer = ask(Some(team)).await;
         match may {
-            Members | Granted => assert!(!refused(&answer), "{what} {}", answer.status),
+            Members | Granted => done(answer, team.groups),
             Admins | OrganizationAdmins => assert_eq!(answer.code(403), "forbidden", "{what}"),
         }
         for groups in admins {
-            let answer = objects.ask(method, path, Some(Token { groups, ..ADMIN })).await;
+            let answer = ask(Some(Token { groups, ..ADMIN })).await;
             if may == OrganizationAdmins && !groups.contains("organization") {
                 assert_eq!(answer.code(403), "forbidden", "{what} {groups}");
             } else {
-                assert!(!refused(&answer), "{what} {groups} {}", answer.status);
+                done(answer, groups);
             }
         }
     }
-}
-
-/// Whether an answer says that the caller may not, or that something is wrong with us.
-fn refused(answer: &Answer) -> bool {
-    matches!(answer.status.as_u16(), 401 | 403 | 405 | 500..)
 }
 
 #[tokio::test]
@@ -311,7 +145,7 @@ fn meeting(before: usize) -> World {
 
 /// The changes of a webhook's grants.
 async fn changes(world: &World, webhook: &str) -> Vec<Value> {
-    world.get(format!("/audit?kind=grant&id={webhook}")).await["items"].as_array().unwrap().clone()
+    world.get(format!("/audit?kind=grant&object={webhook}")).await["items"].as_array().unwrap().clone()
 }
 
 #[tokio::test]
@@ -399,19 +233,17 @@ async fn a_caller_of_several_workspaces_names_one() {
 #[tokio::test]
 async fn what_is_another_workspaces_is_answered_as_what_is_not_there() {
     let objects = Objects::new().await;
-    let given = objects.world.get(format!("/webhooks/{}/grants", objects.webhook)).await;
-    let grant = given["items"][0]["id"].as_str().unwrap();
     let stored = || (objects.world.config.items(), objects.world.ledger.items());
     let before = stored();
     // A code is none of another workspace's: each has its own.
-    for (method, path, _) in
-        ROUTES.into_iter().filter(|(_, path, _)| path.replace("{code}", "").contains('{'))
+    for (method, path, ..) in
+        ROUTES.into_iter().filter(|(_, path, ..)| path.replace("{code}", "").contains('{'))
     {
         let ask = async |id: &str| {
-            let address = path.replace("{id}", id).replace("{grant}", grant);
+            let address = path.replace("{id}", id).replace("{grant}", &objects.grant);
             objects.ask_at(method, path, address, Some(OTHER)).await
         };
-        let id = objects.id(path);
+        let id = objects.id(method, path);
         let theirs = ask(id).await;
         assert_eq!(theirs.code(404), "not_found", "{method} {path}");
         for none in [&*nothing(&id[..3]), "no-id"] {
@@ -430,7 +262,7 @@ async fn a_list_that_names_what_is_another_workspaces_is_that_of_what_is_not_the
     for (kind, id) in
         [("webhook", theirs), ("grant", theirs), ("push", step), ("run", run), ("parameter_source", source)]
     {
-        let list = |id: &str| format!("/audit?kind={kind}&id={id}");
+        let list = |id: &str| format!("/audit?kind={kind}&object={id}");
         let told = world.get(list(id)).await;
         assert_ne!(told["items"], json!([]), "{kind}");
         let (there, nowhere) = (ask(&list(id)).await, ask(&list(&nothing(&id[..3]))).await);
@@ -450,7 +282,7 @@ async fn a_list_that_names_what_is_another_workspaces_is_that_of_what_is_not_the
 #[tokio::test]
 async fn a_cursor_of_another_workspace_is_a_place_in_ones_own_lists_and_tells_nothing() {
     let objects = Objects::new().await;
-    let Objects { world, webhook: theirs, push: step, upload, run, source } = &objects;
+    let Objects { world, webhook: theirs, push: step, upload, run, source, .. } = &objects;
     // Two of each, so that there is a page behind the first.
     world.later().call("PUT", format!("/webhooks/{theirs}")).json(&webhook("Coupons")).send().await.ok(200);
     let second = world.later().call("POST", "/webhooks").json(&webhook("Second")).send().await.id();
@@ -460,7 +292,7 @@ async fn a_cursor_of_another_workspace_is_a_place_in_ones_own_lists_and_tells_no
     let own = world.later().call("POST", "/webhooks").by(OTHER).json(&webhook("Own")).send().await.id();
     world.later().call("POST", "/pushes").by(OTHER).json(&push(&own)).send().await.ok(201);
 
-    let of_webhook = format!("/audit?kind=webhook&id={theirs}");
+    let of_webhook = format!("/audit?kind=webhook&object={theirs}");
     let lists = [
         ("/webhooks", "/webhooks"),
         ("/pushes", "/pushes"),

@@ -25,7 +25,7 @@ async fn every_change_is_told_with_who_what_when_before_and_after() {
     world.later().call("PUT", format!("/webhooks/{id}")).json(&input).send().await.ok(200);
     world.later().call("DELETE", format!("/webhooks/{id}")).send().await.ok(204);
 
-    let told = changes(&world, &format!("kind=webhook&id={id}")).await;
+    let told = changes(&world, &format!("kind=webhook&object={id}")).await;
     let actions: Vec<&str> = told.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["deleted", "replaced", "made"]);
     for entry in &told {
@@ -85,7 +85,7 @@ async fn changes_are_listed_by_person_newest_first_in_pages() {
     let actions: Vec<&str> = told.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, wanted);
     assert_eq!(told[4]["after"]["uploads"], json!([upload]));
-    assert_eq!(changes(&world, &format!("kind=run&id={run}")).await, told[1..5]);
+    assert_eq!(changes(&world, &format!("kind=run&object={run}")).await, told[1..5]);
 
     let (mut paged, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -117,17 +117,17 @@ async fn id_types_sources_and_erasures_are_told_too_and_other_workspaces_see_not
     world.later().call("DELETE", "/id-types/CARD").send().await.ok(204);
     world.later().call("PUT", "/sources").json(&json!({"items": ["crm"]})).send().await.ok(200);
     world.later().call("DELETE", "/profiles?qaid=u-17").send().await.ok(204);
-    let card = changes(&world, "kind=id_type&id=CARD").await;
+    let card = changes(&world, "kind=id_type&object=CARD").await;
     assert_eq!(card.len(), 3);
     assert_eq!((&card[1]["before"], &card[1]["after"]), (&json!({"priority": 40}), &json!({"priority": 41})));
-    assert_eq!(changes(&world, "kind=sources&id=sources").await[0]["after"], json!({"items": ["crm"]}));
+    assert_eq!(changes(&world, "kind=sources&object=sources").await[0]["after"], json!({"items": ["crm"]}));
     let all = changes(&world, "person=admin").await;
     assert_eq!(all.len(), 5);
     assert!(!json!(all).to_string().contains("u-17"));
 
     let theirs = world.later().call("GET", "/audit?person=admin").by(OTHER).send().await.ok(200);
     assert_eq!(theirs["items"], json!([]));
-    for query in ["", "person=a&kind=b", "kind=b", "person=a&id=b"] {
+    for query in ["", "person=a&kind=b", "kind=b", "person=a&object=b"] {
         assert_eq!(
             world.later().call("GET", format!("/audit?{query}")).by(ADMIN).send().await.code(400),
             "invalid",
@@ -152,7 +152,7 @@ async fn two_versions_of_the_largest_webhook_fit_into_an_entry() {
     let world = World::new();
     let id = world.later().call("POST", "/webhooks").json(&large('a')).send().await.id();
     world.later().call("PUT", format!("/webhooks/{id}")).json(&large('b')).send().await.ok(200);
-    let told = changes(&world, &format!("kind=webhook&id={id}")).await;
+    let told = changes(&world, &format!("kind=webhook&object={id}")).await;
     assert!(told[0].to_string().len() > 350_000, "{}", told[0].to_string().len());
 }
 
@@ -182,7 +182,7 @@ async fn a_page_of_large_changes_ends_early_and_the_next_goes_on_behind_it() {
 async fn uploads_profiles_tests_and_the_control_of_runs_are_told_with_what_they_change() {
     let world = World::new();
     let webhook = world.webhook().await;
-    let of = async |kind: &str, id: &str| changes(&world, &format!("kind={kind}&id={id}")).await;
+    let of = async |kind: &str, id: &str| changes(&world, &format!("kind={kind}&object={id}")).await;
 
     let upload = world.audience().await;
     assert_eq!(of("upload", &upload).await[0]["after"], json!({"kind": "audience"}));
@@ -227,7 +227,7 @@ async fn the_grants_of_a_webhook_that_is_gone_are_told_as_taken_back() {
         world.call("POST", format!("/webhooks/{id}/grants")).json(&grant).send().await.ok(201);
     }
     world.later().call("DELETE", format!("/webhooks/{id}")).send().await.ok(204);
-    let told = changes(&world, &format!("kind=grant&id={id}")).await;
+    let told = changes(&world, &format!("kind=grant&object={id}")).await;
     let deleted = told.iter().filter(|entry| entry["action"] == "deleted");
     assert_eq!(
         deleted.map(|entry| &entry["before"]["to"]["person"]).filter(|person| person.is_string()).count(),

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use fanhook_core::run::EndpointSettings;
 use fanhook_store::endpoints;
 use serde_json::{Value, json};
 
 use crate::world::{MEMBER, World, webhook};
 
-pub(crate) fn shaken(allowed: bool, per_minute: Option<u32>) -> Value {
+pub(crate) fn shaken(allowed: bool, requests_per_minute: Option<u32>) -> Value {
     let mut shaken = json!({"direct": "handshake", "allowed": allowed});
-    if let Some(rate) = per_minute {
-        shaken["per_minute"] = json!(rate);
+    if let Some(rate) = requests_per_minute {
+        shaken["requests_per_minute"] = json!(rate);
     }
     if !allowed {
         shaken["failure"] = json!({"detail": "it answered 404", "hint": "let it answer 200"});
@@ -29,9 +30,12 @@ impl World {
         self.call("GET", format!("/webhooks/{webhook}/consent")).by(MEMBER).send().await.ok(200)
     }
 
+    async fn settings(&self, webhook: &str) -> EndpointSettings {
+        endpoints::get(&*self.ledger, webhook.parse().unwrap()).await.unwrap().unwrap().settings
+    }
+
     async fn allowed(&self, webhook: &str) -> Option<u32> {
-        let endpoint = endpoints::get(&*self.ledger, webhook.parse().unwrap()).await.unwrap().unwrap();
-        endpoint.settings.allowed_per_minute
+        self.settings(webhook).await.allowed_per_minute
     }
 }
 
@@ -51,13 +55,13 @@ async fn a_handshake_asks_as_the_api_and_its_rate_holds_from_then_on() {
     let agreed = world.shake(&id, shaken(true, Some(100))).await;
     assert!(world.is_shut(&id).await, "who agrees does not take back what it said");
     assert_eq!(
-        (&agreed["allowed"], &agreed["per_minute"], &agreed["webhook"]),
+        (&agreed["allowed"], &agreed["requests_per_minute"], &agreed["webhook"]),
         (&json!(true), &json!(100), &json!(id))
     );
     let question = world.deliver.questions.lock().unwrap().last().unwrap().clone();
     assert_eq!((&question["direct"], &question["origin"]), (&json!("handshake"), &json!("api.example.com")));
     // The webhook's limit is 50 a second.
-    assert_eq!(question["per_minute"], 3000);
+    assert_eq!(question["requests_per_minute"], 3000);
     let known = world.consent(&id).await;
     assert_eq!(known["agreed"], true);
     assert_eq!(known["handshake"]["requests_per_minute"], 100);
@@ -88,6 +92,40 @@ async fn another_origin_needs_another_consent_and_another_path_does_not() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_comes_back_to_an_origin_is_held_to_what_that_one_allowed() {
+    let world = World::new();
+    let id = world.webhook().await;
+    let move_to = async |host: &str| {
+        let mut moved = webhook("Coupons");
+        moved["content"]["url"] = json!(format!("https://{host}/{{id}}"));
+        world.call("PUT", format!("/webhooks/{id}")).json(&moved).send().await.ok(200);
+    };
+    let elsewhere = async || json!(world.settings(&id).await.allowed_elsewhere);
+    world.shake(&id, shaken(true, Some(100))).await;
+    assert_eq!(elsewhere().await, json!({}));
+
+    move_to("crm.example.org").await;
+    assert_eq!(world.consent(&id).await, json!({"origin": "https://crm.example.org", "agreed": false}));
+    assert_eq!(elsewhere().await, json!({"https://crm.example.com": 100}), "for the runs that go on to it");
+    world.shake(&id, shaken(true, None)).await;
+    assert_eq!(
+        (world.allowed(&id).await, elsewhere().await),
+        (None, json!({"https://crm.example.com": 100}))
+    );
+    // What one of them takes back is its own.
+    world.call("DELETE", format!("/webhooks/{id}/consent")).send().await.ok(204);
+
+    move_to("crm.example.com").await;
+    let known = world.consent(&id).await;
+    assert_eq!((&known["agreed"], &known["handshake"]["requests_per_minute"]), (&json!(true), &json!(100)));
+    assert_eq!(known["handshake"]["origin"], "https://crm.example.com");
+    assert_eq!(
+        (world.allowed(&id).await, elsewhere().await),
+        (Some(100), json!({"https://crm.example.org": null}))
+    );
+}
+
+#[tokio::test]
 async fn a_statement_tells_who_made_it_and_does_not_lift_the_endpoints_own_rate() {
     let world = World::new();
     let id = world.webhook().await;
@@ -98,7 +136,7 @@ async fn a_statement_tells_who_made_it_and_does_not_lift_the_endpoints_own_rate(
     assert_eq!((&statement["by"], &statement["text"]), (&json!("admin"), &json!("agreed by mail")));
     assert_eq!(statement["origin"], "https://crm.example.com");
     assert_eq!(world.allowed(&id).await, Some(30));
-    let audit = world.get(format!("/audit?kind=webhook&id={id}")).await;
+    let audit = world.get(format!("/audit?kind=webhook&object={id}")).await;
     let consents: Vec<&Value> =
         audit["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "consented").collect();
     assert!(consents.len() == 2 && consents.iter().any(|entry| entry["after"]["text"] == "agreed by mail"));
@@ -146,7 +184,7 @@ async fn a_consent_is_withdrawn_by_the_endpoint_or_an_administrator_and_its_rate
     assert_eq!(world.consent(&id).await, json!({"origin": "https://crm.example.com", "agreed": false}));
     assert_eq!(world.allowed(&id).await, Some(20));
     world.call("DELETE", &path).send().await.ok(204);
-    let audit = world.get(format!("/audit?kind=webhook&id={id}")).await;
+    let audit = world.get(format!("/audit?kind=webhook&object={id}")).await;
     let items = audit["items"].as_array().unwrap();
     let withdrawn: Vec<&Value> =
         items.iter().filter(|entry| entry["action"] == "withdrawn").map(|entry| &entry["before"]).collect();

@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod audited;
 mod authentication;
 mod consent;
 mod control;
@@ -12,6 +13,7 @@ mod failures;
 mod id_types;
 mod if_match;
 mod limits;
+mod operations;
 mod organization_key;
 mod parameter_sources;
 mod profiles;

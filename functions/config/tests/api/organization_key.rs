@@ -43,7 +43,7 @@ async fn a_key_goes_in_and_never_comes_out() {
     assert_eq!(world.call("GET", PATH).by(OTHER).send().await.ok(200), told);
     let stored = format!("{:?}{:?}", world.config.items(), world.ledger.items());
     assert!(!stored.contains(KEY));
-    let audit = world.get("/audit?kind=organization_key&id=organization").await;
+    let audit = world.get("/audit?kind=organization_key&object=organization").await;
     assert_eq!((&audit["items"][0]["action"], &audit["items"][0]["after"]), (&json!("made"), &told));
 }
 
@@ -56,7 +56,7 @@ async fn a_key_that_is_made_here_is_told_once() {
     let replaced = put(&world, json!({})).await;
     assert_eq!(replaced.headers["etag"], "\"2\"");
     assert_ne!(replaced.ok(200)["key"], made["key"]);
-    let audit = world.get("/audit?kind=organization_key&id=organization").await.to_string();
+    let audit = world.get("/audit?kind=organization_key&object=organization").await.to_string();
     assert!(!audit.contains(made["key"].as_str().unwrap()), "{audit}");
 }
 
@@ -73,7 +73,7 @@ async fn a_lost_update_of_the_key_is_refused() {
     let done = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(world.get(PATH).await["version"], 2 + done);
     // Whoever was slower tried again, and is in the log once all the same.
-    let audit = world.get("/audit?kind=organization_key&id=organization").await;
+    let audit = world.get("/audit?kind=organization_key&object=organization").await;
     assert_eq!(audit["items"].as_array().unwrap().len(), 2 + answers.len());
 }
 

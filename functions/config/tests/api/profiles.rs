@@ -1,8 +1,11 @@
 //! Profiles by the API: batches, look-up, erasure.
 
+use std::time::Duration;
+
+use fanhook_core::{limits, time::Millis};
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, MEMBER, OTHER, World};
+use crate::world::{ADMIN, MEMBER, OTHER, START, World};
 
 async fn write(world: &World, items: &[Value]) -> Vec<Value> {
     let answer = world.call("POST", "/profiles").by(MEMBER).json(&json!({"items": items})).send().await;
@@ -52,6 +55,23 @@ async fn each_item_of_a_batch_has_a_fate_of_its_own() {
         assert!(!item["error"]["detail"].as_str().unwrap().is_empty());
     }
     assert_eq!(world.get("/profiles?qaid=d").await["sources"]["crm"]["tags"]["n"], "new");
+    assert_eq!(world.call("GET", "/profiles?qaid=b").send().await.code(404), "not_found");
+}
+
+#[tokio::test]
+async fn what_is_said_as_of_more_than_a_day_ahead_is_refused() {
+    let world = World::new();
+    let as_of = |qaid: &str, updated: Millis| {
+        let mut item = said(qaid, "crm", "Ann");
+        item["updated"] = json!(updated.to_string());
+        item
+    };
+    let latest = START + limits::AHEAD;
+    let items = [as_of("a", latest), as_of("b", latest + Duration::from_millis(1)), said("c", "crm", "Ann")];
+    let results = write(&world, &items).await;
+    let detail = "`updated` must not be more than a day in the future";
+    let refused = json!({"result": "refused", "error": {"field": "items[1]", "detail": detail}});
+    assert_eq!(results, [json!({"result": "stored"}), refused, json!({"result": "stored"})]);
     assert_eq!(world.call("GET", "/profiles?qaid=b").send().await.code(404), "not_found");
 }
 

@@ -161,7 +161,7 @@ async fn a_run_that_failed_for_want_of_a_proof_goes_on_once_it_is_there() {
     resume().await.ok(200);
     let run = world.stored_run(&id).await;
     assert_eq!((run.state, run.unproved), (RunState::Running, vec![Proof::Consent]));
-    let audit = world.get(format!("/audit?kind=run&id={id}")).await;
+    let audit = world.get(format!("/audit?kind=run&object={id}")).await;
     let actions: Vec<&str> =
         audit["items"].as_array().unwrap().iter().filter_map(|entry| entry["action"].as_str()).collect();
     assert_eq!(actions, ["resumed", "started"]);

@@ -125,7 +125,8 @@ async fn a_cursor_that_no_list_gave_is_refused_by_every_list() {
     assert!(lists.len() >= 7, "{lists:?}");
     for path in lists {
         let id = if path.starts_with("/runs") { &run } else { &webhook };
-        let filters: &[&str] = if path == "/audit" { &["person=a&", "kind=webhook&id=a&"] } else { &[""] };
+        let filters: &[&str] =
+            if path == "/audit" { &["person=a&", "kind=webhook&object=a&"] } else { &[""] };
         for (filter, place) in
             filters.iter().flat_map(|filter| places.iter().map(move |place| (filter, place)))
         {

@@ -31,7 +31,7 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
     let origin =
         HeaderValue::from_str(&question.origin).map_err(|error| StoreError::corrupt("question", error))?;
     let mut own = vec![(REQUEST_ORIGIN, origin)];
-    own.extend(question.per_minute.map(|rate| (REQUEST_RATE, HeaderValue::from(rate))));
+    own.extend(question.requests_per_minute.map(|rate| (REQUEST_RATE, HeaderValue::from(rate))));
     let shared =
         HeaderMap::from_iter([(fanhook_outbound::header::USER_AGENT, HeaderValue::from_static(USER_AGENT))]);
     let request = Request {
@@ -51,13 +51,13 @@ pub(super) async fn shake(ports: &Ports, question: &Handshake, end: Millis) -> S
         (Attempt::Answered { .. }, Some((status, headers, _))) => agreed(*status, headers, &question.origin),
         _ => Err(hint::of(attempt, &watched)),
     };
-    let (per_minute, failure) = match agreed {
-        Ok(per_minute) => (per_minute, None),
+    let (requests_per_minute, failure) = match agreed {
+        Ok(requests_per_minute) => (requests_per_minute, None),
         Err(failure) => (None, Some(failure)),
     };
     Ok(Answer::Handshake(Box::new(Shaken {
         allowed: failure.is_none(),
-        per_minute,
+        requests_per_minute,
         request: Some(show::sent(&request)),
         answer: show::answer(&watched, &request),
         times: Some(watched.times),
@@ -105,7 +105,7 @@ fn agreed(status: StatusCode, headers: &HeaderMap, origin: &str) -> Result<Optio
 fn failed(failure: Failure) -> Answer {
     Answer::Handshake(Box::new(Shaken {
         allowed: false,
-        per_minute: None,
+        requests_per_minute: None,
         request: None,
         answer: None,
         times: None,

@@ -1,6 +1,6 @@
 //! Pause, cancel, expiry, leases, rates: when requests start, and when not.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use fanhook_core::{
     outcome::Reason,
@@ -135,6 +135,21 @@ async fn less_than_one_request_a_second_is_kept_to_as_well() {
     let took = world.drive().await;
     world.assert_all(Reason::Delivered).await;
     assert!(took >= Duration::from_secs(78) && took <= Duration::from_secs(400), "{took:?}");
+    assert_eq!(world.endpoint.most_within(Duration::from_mins(1)), 30);
+}
+
+#[tokio::test]
+async fn what_an_endpoint_allowed_since_a_run_started_holds_where_its_webhook_has_moved_away() {
+    let world = World::new(Setup { chunks: vec![40], ..Setup::default() }).await;
+    let endpoint = endpoints::get(&*world.ledger, world.webhook).await.unwrap().unwrap();
+    let settings = EndpointSettings {
+        origin: Some("https://other.example".to_owned()),
+        allowed_elsewhere: BTreeMap::from([("https://crm.example".to_owned(), Some(30))]),
+        ..endpoint.settings
+    };
+    endpoints::put(&*world.ledger, world.webhook, &settings).await.unwrap();
+    world.drive().await;
+    world.assert_all(Reason::Delivered).await;
     assert_eq!(world.endpoint.most_within(Duration::from_mins(1)), 30);
 }
 

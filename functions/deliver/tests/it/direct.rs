@@ -60,9 +60,9 @@ impl World {
 }
 
 impl World {
-    async fn shake(&self, per_minute: Option<u64>) -> Shaken {
+    async fn shake(&self, requests_per_minute: Option<u64>) -> Shaken {
         let message = *self.message(&line(0)).await;
-        let handshake = Handshake { message, origin: "api.example.com".to_owned(), per_minute };
+        let handshake = Handshake { message, origin: "api.example.com".to_owned(), requests_per_minute };
         let Answer::Handshake(shaken) = self.ask(Question::Handshake(Box::new(handshake))).await else {
             panic!()
         };
@@ -78,7 +78,7 @@ async fn a_handshake_asks_the_address_and_sends_nothing_else() {
         vec![("webhook-allowed-origin", "API.example.com"), ("webhook-allowed-rate", "100")],
     ));
     let shaken = world.shake(Some(3_000)).await;
-    assert_eq!((shaken.allowed, shaken.per_minute, shaken.failure), (true, Some(100), None));
+    assert_eq!((shaken.allowed, shaken.requests_per_minute, shaken.failure), (true, Some(100), None));
     let seen = world.endpoint.seen()[0].clone();
     let request = shaken.request.unwrap();
     assert_eq!((request.method.as_str(), &request.url), ("OPTIONS", &seen.url));
@@ -122,7 +122,7 @@ async fn an_endpoint_agrees_only_by_naming_who_asks() {
         let shaken = world.shake(None).await;
         assert_eq!(shaken.allowed, wanted.is_ok(), "{reply:?}");
         match wanted {
-            Ok(rate) => assert_eq!(shaken.per_minute, rate, "{reply:?}"),
+            Ok(rate) => assert_eq!(shaken.requests_per_minute, rate, "{reply:?}"),
             Err(part) => assert!(shaken.failure.unwrap().detail.contains(part), "{reply:?}"),
         }
     }

@@ -220,6 +220,7 @@ impl World {
             origin: None,
             requests_per_second: setup.rate,
             allowed_per_minute: setup.allowed,
+            allowed_elsewhere: BTreeMap::new(),
             requests_at_a_time: setup.at_a_time,
             retry: RetryPolicy { give_up_after_seconds: setup.give_up_after },
             authentication,

@@ -11,10 +11,10 @@ use super::{
     row::{Row, Types},
     support::{Seen, types},
 };
-use crate::recipient::Recipient;
+use crate::{recipient::Recipient, time::Millis};
 
 /// Small, so that short files have records that are too long.
-const LIMITS: Limits = Limits { record: 48, unpacked: 1 << 20 };
+const LIMITS: Limits = Limits { record: 48, unpacked: 1 << 20, latest: Millis(u64::MAX) };
 
 /// Pieces of files that matter to one reader or another.
 fn content() -> impl Strategy<Value = Vec<u8>> {
@@ -148,10 +148,10 @@ proptest! {
     ) {
         let types = Types(types());
         let (mut fast, mut thorough) = (Row::default(), Row::default());
-        let read = ndjson::read(&line, &types, false, &mut fast).and_then(|()| fast.check(&types, false));
+        let read = ndjson::read(&line, &types, false, &mut fast).and_then(|()| fast.check(&types, false, Millis(u64::MAX)));
         let expected = ndjson::read_thoroughly(&line, &types, false, &mut thorough)
             .and_then(|()| thorough.check_tag_names())
-            .and_then(|()| thorough.check(&types, false));
+            .and_then(|()| thorough.check(&types, false, Millis(u64::MAX)));
         prop_assert_eq!(&read, &expected);
         if read.is_ok() {
             let lines = [&fast, &thorough].map(|row| {

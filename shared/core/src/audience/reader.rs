@@ -12,7 +12,7 @@ use super::{
     ndjson,
     row::{Row, Types},
 };
-use crate::{id::IdTypeCode, limits};
+use crate::{id::IdTypeCode, limits, time::Millis};
 
 /// What the records of a file are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +31,20 @@ pub struct Limits {
     pub record: usize,
     /// Most content of a compressed file, in bytes.
     pub unpacked: u64,
+    /// The latest time as of which a source may say something.
+    pub latest: Millis,
+}
+
+impl Limits {
+    /// Those of profiles that are read now.
+    pub fn of_profiles(now: Millis) -> Self {
+        Self { latest: now + limits::AHEAD, ..Self::default() }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record: limits::RECORD, unpacked: 20 << 30 }
+        Self { record: limits::RECORD, unpacked: 20 << 30, latest: Millis(u64::MAX) }
     }
 }
 
@@ -298,7 +307,8 @@ impl Reader {
     /// Accounts for a row that was read, up to `next`.
     fn done(&mut self, read: Result<(), Reason>, next: usize, lines: u64) -> Step {
         self.advance(next, lines);
-        match read.and_then(|()| self.row.check(&self.types, self.kind == Kind::Profiles)) {
+        let check = || self.row.check(&self.types, self.kind == Kind::Profiles, self.limits.latest);
+        match read.and_then(|()| check()) {
             Ok(()) => {
                 self.counts.good += 1;
                 Step::Record

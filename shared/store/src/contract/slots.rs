@@ -1,6 +1,6 @@
 //! What the slots of an endpoint promise, on any table: no two have the same, and a dead one's free themselves.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use fanhook_core::{
     id::WebhookId,
@@ -51,6 +51,7 @@ async fn put(table: &dyn Table, webhook: WebhookId) {
         requests_per_second: None,
         requests_at_a_time: Some(10),
         allowed_per_minute: None,
+        allowed_elsewhere: BTreeMap::new(),
         retry: RetryPolicy::default(),
         authentication: Authentication::default(),
         signing: Signing::None {},
