@@ -1,5 +1,7 @@
 //! `/webhooks/{id}/grants`: who may use a webhook, beside administrators.
 
+use std::future::ready;
+
 use axum::{
     Json,
     extract::{Path, rejection::PathRejection},
@@ -23,7 +25,7 @@ use utoipa::ToSchema;
 use crate::{
     access::{Admin, Caller, Id, Member, is_name},
     audit::Action,
-    input::Input,
+    draft::{Draft, Parts},
     output::{Page, PageQuery, Time},
     precondition::{IfMatch, Tag, Tagged},
     problem::{ATTEMPTS, Problem, Result},
@@ -72,8 +74,12 @@ impl GrantView {
     }
 }
 
+impl Parts for GrantInput {
+    const PARTS: &'static [&'static [&'static str]] = &[&["to"], &["until"]];
+}
+
 impl GrantInput {
-    fn check(self, now: Millis) -> Result<Grant> {
+    fn check(&self, now: Millis) -> Result<Grant> {
         let mut faults = Vec::new();
         let (field, name) = match &self.to {
             Grantee::Person(subject) => ("to.person", subject),
@@ -90,7 +96,11 @@ impl GrantInput {
         if until.is_some_and(|until| until <= now) {
             faults.push(Fault::new("until", "has passed").hint("delete the grant to take it back"));
         }
-        if faults.is_empty() { Ok(Grant { to: self.to, until }) } else { Err(Problem::invalid(faults)) }
+        if faults.is_empty() {
+            Ok(Grant { to: self.to.clone(), until })
+        } else {
+            Err(Problem::invalid(faults))
+        }
     }
 }
 
@@ -122,10 +132,10 @@ pub(crate) async fn give(
     admin: Admin,
     Id(id): Id<WebhookId>,
     if_match: IfMatch,
-    Input(input): Input<GrantInput>,
+    draft: Draft<GrantInput>,
 ) -> Result<impl IntoResponse> {
     webhooks::find(&admin, id).await?;
-    let grant = input.check(admin.now)?;
+    let (_, grant) = draft.check(|input| ready(input.check(admin.now))).await?;
     let (table, workspace) = (&*admin.config, &admin.workspace);
     for _ in 0..ATTEMPTS {
         let had = grants::get(table, workspace, id, grant.to.grant_id()).await?;

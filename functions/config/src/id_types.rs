@@ -1,5 +1,7 @@
 //! `/id-types`: the kinds of ID that users are known by.
 
+use std::future::ready;
+
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::{Fault, nearest},
@@ -15,7 +17,7 @@ use utoipa::ToSchema;
 use crate::{
     access::{Admin, Id, Member},
     audit::Action,
-    input::Input,
+    draft::{Draft, Parts},
     output::Page,
     precondition::{IfMatch, Tag, Tagged},
     problem::{ATTEMPTS, Problem, Result},
@@ -52,10 +54,27 @@ fn enabled() -> bool {
     true
 }
 
+impl Parts for IdTypeInput {
+    const PARTS: &'static [&'static [&'static str]] =
+        &[&["code"], &["display_name"], &["priority"], &["region", "normaliser"]];
+}
+
 impl IdTypeInput {
-    fn into_type(self, code: IdTypeCode) -> IdType {
-        let Self { code: _, display_name, priority, enabled, in_mapping, normaliser, region } = self;
-        IdType { code, display_name, priority, enabled, in_mapping, normaliser, region }
+    fn id_type(&self, code: &IdTypeCode) -> IdType {
+        let Self { code: _, display_name, priority, enabled, in_mapping, normaliser, region } = self.clone();
+        IdType { code: code.clone(), display_name, priority, enabled, in_mapping, normaliser, region }
+    }
+
+    /// The list `old` with this type at its end, in place of the one that had its code.
+    fn check(&self, code: &IdTypeCode, old: &[IdType]) -> Result<Vec<IdType>> {
+        let mut types: Vec<IdType> = old.iter().filter(|other| other.code != *code).cloned().collect();
+        // The last one: a rule between two types is then told of this one.
+        types.push(self.id_type(code));
+        let other = self.code.as_ref().filter(|named| *named != code);
+        let other = other.map(|_| Fault::new("code", "differs from the code in the address"));
+        let of_list = identity::check(&types).into_iter().map(|fault| own(fault, types.len() - 1));
+        let faults: Vec<Fault> = other.into_iter().chain(of_list).collect();
+        if faults.is_empty() { Ok(types) } else { Err(Problem::invalid(faults)) }
     }
 }
 
@@ -92,26 +111,18 @@ pub(crate) async fn replace(
     admin: Admin,
     Id(code): Id<IdTypeCode>,
     if_match: IfMatch,
-    Input(input): Input<IdTypeInput>,
+    draft: Draft<IdTypeInput>,
 ) -> Result<impl IntoResponse> {
-    let other = input.code.as_ref().filter(|named| **named != code);
-    let other = other.map(|_| Fault::new("code", "differs from the code in the address"));
-    let id_type = input.into_type(code);
     for _ in 0..ATTEMPTS {
         let old = id_types::get(&*admin.config, &admin.workspace).await?;
-        let mut types: Vec<IdType> =
-            old.types.iter().filter(|other| other.code != id_type.code).cloned().collect();
-        let status = if types.len() == old.types.len() { StatusCode::CREATED } else { StatusCode::OK };
-        // The last one: a rule between two types is then told of this one.
-        types.push(id_type.clone());
-        let of_list = identity::check(&types).into_iter().map(|fault| own(fault, types.len() - 1));
-        let faults: Vec<Fault> = other.clone().into_iter().chain(of_list).collect();
-        if !faults.is_empty() {
-            return Err(Problem::invalid(faults));
-        }
+        let (input, types) = draft.check(|input| ready(input.check(&code, &old.types))).await?;
+        let id_type = input.id_type(&code);
         if_match.check(tag(&old.types, &id_type.code).as_ref())?;
         let before = old.types.iter().find(|other| other.code == id_type.code);
-        let action = if before.is_some() { Action::Replaced } else { Action::Made };
+        let (status, action) = match before {
+            Some(_) => (StatusCode::OK, Action::Replaced),
+            None => (StatusCode::CREATED, Action::Made),
+        };
         let entry = admin.entry(action, ("id_type", id_type.code.as_str()), before, Some(&id_type));
         match id_types::replace(&*admin.config, &admin.workspace, &old, types, &entry).await? {
             Swapped::Done => return Ok((status, Tagged(Tag::of(&id_type), id_type))),

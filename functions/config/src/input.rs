@@ -44,7 +44,8 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Optional
     }
 }
 
-async fn body(request: Request) -> Result<Vec<u8>> {
+/// The bytes of a body, as many as are taken.
+pub(crate) async fn body(request: Request) -> Result<Vec<u8>> {
     let bytes = to_bytes(request.into_body(), limits::REQUEST).await.map_err(|_| {
         let detail = format!("a request has at most {} bytes", limits::REQUEST);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", detail)
@@ -54,22 +55,28 @@ async fn body(request: Request) -> Result<Vec<u8>> {
 
 /// Reads JSON text. Faults tell the field and the place in the text: those of its shape all at once, what is left behind them is one.
 fn parse<T: DeserializeOwned + ToSchema>(text: &[u8]) -> Result<T> {
-    // First that it is JSON without doubt: which of two equal keys holds is a question that no two parsers answer alike. The depth is
-    // limited by the parser.
+    let text = json(text)?;
+    let shape = shape::hold(&T::name(), text);
+    if shape.faults.is_empty() { read(text) } else { Err(Problem::invalid(shape.faults)) }
+}
+
+/// The text of what is JSON without doubt: which of two equal keys holds is a question that no two parsers answer alike. The depth is
+/// limited by the parser.
+pub(crate) fn json(text: &[u8]) -> Result<&str> {
     serde_json::from_slice::<Distinct>(text).map_err(|error| {
         let problem =
             Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "the body is not JSON as it is read here");
         problem.errors(vec![fault("", &error)])
     })?;
-    let text = str::from_utf8(text).map_err(|error| {
+    str::from_utf8(text).map_err(|error| {
         let start = &text[..error.valid_up_to()];
         let fault = Fault::new("", "this is not UTF-8").at(&String::from_utf8_lossy(start), start.len());
         Problem::invalid(vec![fault])
-    })?;
-    let faults = shape::faults(&T::name(), text);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
+    })
+}
+
+/// What a text of the right shape says; what is left that can't be read is one fault.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod document;
+mod draft;
 mod grants;
 mod id_types;
 mod input;

@@ -134,6 +134,11 @@ impl Problem {
         self
     }
 
+    /// The faults of the input that it tells.
+    pub(crate) fn into_errors(self) -> Vec<Fault> {
+        self.0.errors
+    }
+
     /// The same problem with one more member.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.more.insert(name.to_owned(), value.into());

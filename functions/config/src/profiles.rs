@@ -68,8 +68,9 @@ enum ItemResult {
 }
 
 impl ItemResult {
-    fn refused(index: usize, reason: &Reason) -> Self {
-        let mut error = Fault::new(format!("items[{index}]"), reason.to_string());
+    fn refused(index: usize, item: &RawValue, reason: &Reason) -> Self {
+        let mut error =
+            Fault::new(member(item, reason), reason.to_string()).within(&format!("items[{index}]"));
         if let Reason::Json { column, .. } = reason {
             (error.line, error.column) = (Some(1), u32::try_from(*column).ok());
         }
@@ -78,6 +79,44 @@ impl ItemResult {
         }
         Self::Refused { error }
     }
+}
+
+/// The path in an item of what is wrong with it.
+fn member(item: &RawValue, reason: &Reason) -> String {
+    match reason {
+        Reason::Json { column, .. } => {
+            // The last byte that was read: of what is of another type that is the one in front.
+            let read = column.saturating_sub(1);
+            let between = |byte: &u8| b" \t\r\n:,".contains(byte);
+            let blank = item.get().as_bytes().iter().skip(read).take_while(|byte| between(byte)).count();
+            path_to(item, read + blank)
+        }
+        Reason::Missing { field } => (*field).to_owned(),
+        // A file of columns has one for each type.
+        Reason::Invalid { field, .. } | Reason::Repeated { field } => match field.strip_prefix("id.") {
+            Some(id_type) => format!("ids.{id_type}"),
+            None => field.clone(),
+        },
+        _ => String::new(),
+    }
+}
+
+/// The path in a value of the innermost one that holds the byte at an offset of its text.
+fn path_to(value: &RawValue, offset: usize) -> String {
+    let text = value.get();
+    let inner: Vec<(String, &RawValue)> =
+        if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
+            members.into_iter().collect()
+        } else {
+            let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+            items.into_iter().enumerate().map(|(index, item)| (format!("[{index}]"), item)).collect()
+        };
+    let holding = inner.into_iter().find_map(|(name, value)| {
+        let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+        let within = offset.checked_sub(start).filter(|within| *within < value.get().len())?;
+        Some(Fault::new(path_to(value, within), "").within(&name).field)
+    });
+    holding.unwrap_or_default()
 }
 
 /// Writes a batch of profiles, each item with a fate of its own.
@@ -100,7 +139,7 @@ pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<
     for (index, read) in read(&batch.items, types, member.now).into_iter().enumerate() {
         match read {
             Ok(said) => users.entry(said.qaid.clone()).or_default().push((index, said)),
-            Err(reason) => results[index] = ItemResult::refused(index, &reason),
+            Err(reason) => results[index] = ItemResult::refused(index, &batch.items[index], &reason),
         }
     }
     let mut sources: BTreeMap<&SourceName, usize> = BTreeMap::new();
@@ -127,7 +166,7 @@ pub(crate) async fn write(member: Member, Input(batch): Input<Batch>) -> Result<
         results[index] = match put {
             Put::Stored => ItemResult::Stored,
             Put::Outdated => ItemResult::Outdated,
-            Put::TooLarge => ItemResult::refused(index, &Reason::ProfileTooLarge),
+            Put::TooLarge => ItemResult::refused(index, &batch.items[index], &Reason::ProfileTooLarge),
         };
     }
     Ok(Json(Results { items: results }))

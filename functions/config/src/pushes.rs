@@ -18,8 +18,8 @@ use utoipa::ToSchema;
 use crate::{
     access::{Caller, Granted, Id, Marketer, Member, Through},
     audit::Action,
+    draft::{Draft, Parts},
     id_types::check_enabled,
-    input::Input,
     organization_key,
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
@@ -74,6 +74,17 @@ impl From<Push> for PushView {
         let Push { id, workspace: _, version, name, webhook, content } = push;
         Self { id, version, name, webhook, content }
     }
+}
+
+impl Parts for PushInput {
+    const PARTS: &'static [&'static [&'static str]] = &[
+        &["name"],
+        &["webhook"],
+        &["content.id_types", "webhook"],
+        &["content.send_form"],
+        &["content.values", "content.variables", "webhook"],
+        &["content.variables", "content.values", "webhook"],
+    ];
 }
 
 impl PushInput {
@@ -134,9 +145,9 @@ pub(crate) async fn faults(caller: &Caller, push: &Push, webhook: Option<&Webhoo
     (status = 201, description = "It was made.", body = PushView, headers(("etag" = String, description = "For `If-Match`."))),
     (status = 409, description = "`changed_meanwhile`."),
 ))]
-pub(crate) async fn create(marketer: Marketer, Input(input): Input<PushInput>) -> Result<impl IntoResponse> {
+pub(crate) async fn create(marketer: Marketer, draft: Draft<PushInput>) -> Result<impl IntoResponse> {
     for _ in 0..ATTEMPTS {
-        let webhook = input.check(&marketer).await?;
+        let (input, webhook) = draft.check(|input| input.check(&marketer)).await?;
         let push = input.push(&marketer, PushId::new(marketer.random.uuid7(marketer.now)), 1);
         let view = PushView::from(push.clone());
         let entry = marketer.entry(Action::Made, ("push", &push.id.to_string()), None, Some(&view));
@@ -175,10 +186,10 @@ pub(crate) async fn read(member: Member, Id(id): Id<PushId>) -> Result<Tagged<Pu
 pub(crate) async fn replace(
     Granted(marketer, mut old): Granted<Push>,
     if_match: IfMatch,
-    Input(input): Input<PushInput>,
+    draft: Draft<PushInput>,
 ) -> Result<Tagged<PushView>> {
     for _ in 0..ATTEMPTS {
-        let webhook = input.check(&marketer).await?;
+        let (input, webhook) = draft.check(|input| input.check(&marketer)).await?;
         if_match.check(Some(&Tag::version(old.version)))?;
         let new = input.push(&marketer, old.id, old.version + 1);
         let (before, after) = (PushView::from(old.clone()), PushView::from(new.clone()));

@@ -4,6 +4,8 @@ pub(crate) mod calls;
 mod secret;
 mod view;
 
+use std::future::ready;
+
 use axum::{Json, http::StatusCode, response::IntoResponse};
 use fanhook_core::{
     fault::Fault,
@@ -24,7 +26,7 @@ use self::{secret::InterfaceInput, view::ParameterSourceView};
 use crate::{
     access::{Admin, Caller, Id, Member},
     audit::Action,
-    input::Input,
+    draft::{Draft, Parts},
     output::{Page, PageQuery},
     precondition::{IfMatch, Tag, Tagged},
     problem::{ATTEMPTS, Problem, Result},
@@ -60,6 +62,21 @@ enum ValueInput {
     Constant(Constant),
     /// An HTTP API is asked for it when a run starts.
     Interface(InterfaceInput),
+}
+
+impl Parts for ParameterSourceInput {
+    const PARTS: &'static [&'static [&'static str]] = &[
+        &["name"],
+        &["description"],
+        &["value.type"],
+        &["value.text", "value.type"],
+        &["value.url"],
+        &["value.headers", "value.body"],
+        &["value.body", "value.method"],
+        &["value.secret_header", "value.headers", "value.body"],
+        &["value.secret_header.secret", "value.secret_header", "value.url"],
+        &["value.pointer"],
+    ];
 }
 
 impl ParameterSourceInput {
@@ -128,11 +145,8 @@ fn interface(source: &ParameterSource) -> Option<&Interface> {
     (status = 201, description = "It was made.", body = ParameterSourceView, headers(("etag" = String, description = "For `If-Match`."))),
     (status = 409, description = "`name_taken`."),
 ))]
-pub(crate) async fn create(
-    admin: Admin,
-    Input(input): Input<ParameterSourceInput>,
-) -> Result<impl IntoResponse> {
-    input.check(&admin, None)?;
+pub(crate) async fn create(admin: Admin, draft: Draft<ParameterSourceInput>) -> Result<impl IntoResponse> {
+    let (input, ()) = draft.check(|input| ready(input.check(&admin, None))).await?;
     let id = ParameterSourceId::new(admin.random.uuid7(admin.now));
     let value = input.value(&admin, id, None).await?;
     let source = input.source(&admin, id, 1, value);
@@ -179,11 +193,11 @@ pub(crate) async fn replace(
     admin: Admin,
     Id(id): Id<ParameterSourceId>,
     if_match: IfMatch,
-    Input(input): Input<ParameterSourceInput>,
+    draft: Draft<ParameterSourceInput>,
 ) -> Result<Tagged<ParameterSourceView>> {
     for _ in 0..ATTEMPTS {
         let old = find(&admin, id).await?;
-        input.check(&admin, interface(&old))?;
+        let (input, ()) = draft.check(|input| ready(input.check(&admin, interface(&old)))).await?;
         if_match.check(Some(&Tag::version(old.version)))?;
         let value = input.value(&admin, id, interface(&old)).await?;
         let new = input.source(&admin, id, old.version + 1, value);

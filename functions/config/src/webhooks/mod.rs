@@ -33,9 +33,9 @@ use self::{
 use crate::{
     access::{Admin, Caller, Id, Member},
     audit::Action,
+    draft::{Draft, Parts},
     grants,
     id_types::check_enabled,
-    input::Input,
     output::{Page, PageQuery},
     parameter_sources::calls,
     precondition::{IfMatch, Tag, Tagged},
@@ -88,6 +88,37 @@ pub(crate) struct WebhookInput {
     /// What the receiver may report later about single users; left out: nothing.
     #[serde(default)]
     receipts: Option<Receipts>,
+}
+
+impl Parts for WebhookInput {
+    const PARTS: &'static [&'static [&'static str]] = &[
+        &["name"],
+        &["description"],
+        &["content.url", "content.parameters", "content.batch_size", "content.body"],
+        &["content.headers", "content.parameters", "content.batch_size", "content.body", "content.body.item"],
+        &["content.parameters"],
+        &["content.body", "content.method"],
+        &[
+            "content.body.template",
+            "content.body",
+            "content.body.item",
+            "content.parameters",
+            "content.batch_size",
+        ],
+        &["content.body.item", "content.body", "content.parameters", "content.batch_size"],
+        &["content.batch_size", "content.body", "content.body.item"],
+        &["content.success", "content.body", "content.body.item"],
+        &["content.split_refused", "content.batch_size", "content.body"],
+        &["content.deadline_seconds"],
+        &["id_types"],
+        &["authentication", "content.headers", "content.body"],
+        &["authentication.secret", "authentication", "content.url"],
+        &["signing"],
+        &["limits.requests_per_second"],
+        &["limits.requests_at_a_time"],
+        &["retry"],
+        &["receipts"],
+    ];
 }
 
 impl WebhookInput {
@@ -146,8 +177,8 @@ struct Secured {
     (status = 201, description = "It was made.", body = WebhookView, headers(("etag" = String, description = "For `If-Match`."))),
     (status = 409, description = "`name_taken`; `changed_meanwhile`."),
 ))]
-pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> Result<impl IntoResponse> {
-    let types = input.check(&admin, None).await?;
+pub(crate) async fn create(admin: Admin, draft: Draft<WebhookInput>) -> Result<impl IntoResponse> {
+    let (input, types) = draft.check(|input| input.check(&admin, None)).await?;
     let id = WebhookId::new(admin.random.uuid7(admin.now));
     let authentication = input.authentication(None).apply(&admin, id).await?;
     let mut fresh = Fresh::default();
@@ -157,7 +188,7 @@ pub(crate) async fn create(admin: Admin, Input(input): Input<WebhookInput>) -> R
     endpoint::write(&admin, &webhook, &Proofs::default()).await?;
     let view = WebhookView::audited(&webhook);
     let entry = admin.entry(Action::Made, ("webhook", &id.to_string()), None, Some(&view));
-    let stored = store(&admin, &input, &webhook, types, &entry).await;
+    let stored = store(&admin, input, &webhook, types, &entry).await;
     if stored.is_err() {
         endpoint::settle(&admin, id).await?;
     }
@@ -213,12 +244,12 @@ pub(crate) async fn replace(
     admin: Admin,
     Id(id): Id<WebhookId>,
     if_match: IfMatch,
-    Input(input): Input<WebhookInput>,
+    draft: Draft<WebhookInput>,
 ) -> Result<Tagged<WebhookView>> {
     let mut fresh = Fresh::default();
     for _ in 0..ATTEMPTS {
         let old = find(&admin, id).await?;
-        let types = input.check(&admin, Some(&old)).await?;
+        let (input, types) = draft.check(|input| input.check(&admin, Some(&old))).await?;
         if_match.check(Some(&Tag::version(old.version)))?;
         let secured = Secured {
             authentication: input.authentication(Some(&old)).apply(&admin, id).await?,

@@ -10,6 +10,7 @@ mod control;
 mod described;
 mod document;
 mod failures;
+mod faults;
 mod id_types;
 mod if_match;
 mod limits;

@@ -43,17 +43,39 @@ async fn each_item_of_a_batch_has_a_fate_of_its_own() {
         {"qaid": "d", "source": "crm", "updated": "2027-01-01T00:00:00Z", "tags": {"n": "new"}},
         {"qaid": "d", "source": "crm", "updated": "2026-01-01T00:00:00Z", "tags": {"n": "old"}},
         {"qaid": "e", "source": "crm", "colour": "red"},
-        {"qaid": "f", "source": "crm", "tags": {"n": "\u0000"}}
+        {"qaid": "f", "source": "crm", "tags": {"n": "\u0000"}},
+        {"qaid": "g",
+         "source": "crm", "ids": {"EMAIL": ["é@example.com"], "MOBILE": ["+49", 7]}},
+        {"qaid": "h", "source": "C R M"},
+        {"qaid": "i", "source": "crm", "updated": "today"},
+        {"qaid": "j", "source": "crm", "ids": {"MOBILE": ["md5:0"]}},
+        {"qaid": "k", "source": "crm", "tags": {"a": "b", "n": ["c"]}},
+        {"qaid": "l", "source": "crm", "ids": [["+49"]]}
     ]}"#;
     let answer = world.call("POST", "/profiles").text(batch).send().await.ok(200);
     let items = answer["items"].as_array().unwrap();
     let results: Vec<&str> = items.iter().map(|item| item["result"].as_str().unwrap()).collect();
     let (s, o, r) = ("stored", "outdated", "refused");
-    assert_eq!(results, [s, r, r, r, r, s, o, r, r]);
-    for (index, item) in items.iter().enumerate().filter(|(_, item)| item["result"] == r) {
-        assert_eq!(item["error"]["field"], format!("items[{index}]"));
-        assert!(!item["error"]["detail"].as_str().unwrap().is_empty());
-    }
+    assert_eq!(results, [s, r, r, r, r, s, o, r, r, r, r, r, r, r, r]);
+    let refused: Vec<&Value> =
+        items.iter().filter(|item| item["result"] == r).map(|item| &item["error"]).collect();
+    assert!(refused.iter().all(|error| !error["detail"].as_str().unwrap().is_empty()));
+    let fields: Vec<&str> = refused.iter().map(|error| error["field"].as_str().unwrap()).collect();
+    let expected = [
+        "items[1]",
+        "items[2].ids",
+        "items[3].qaid",
+        "items[4].source",
+        "items[7]",
+        "items[8]",
+        "items[9].ids.MOBILE[1]",
+        "items[10].source",
+        "items[11].updated",
+        "items[12].ids.MOBILE",
+        "items[13].tags",
+        "items[14].ids",
+    ];
+    assert_eq!(fields, expected);
     assert_eq!(world.get("/profiles?qaid=d").await["sources"]["crm"]["tags"]["n"], "new");
     assert_eq!(world.call("GET", "/profiles?qaid=b").send().await.code(404), "not_found");
 }
