@@ -83,7 +83,8 @@ impl Parts for PushInput {
         &["content.id_types", "webhook"],
         &["content.send_form"],
         &["content.values", "content.variables", "webhook"],
-        &["content.variables", "content.values", "webhook"],
+        &["content.variables", "content.values", "content.started_by", "webhook"],
+        &["content.started_by"],
     ];
 }
 

@@ -323,7 +323,15 @@ async fn whatever_is_told_beside_a_fault_of_shape_is_a_fault_without_it_too() {
     };
     add("POST", "/webhooks", &of(full_webhook(), &in_webhook));
     add("PUT", &format!("/webhooks/{full}"), &[elsewhere]);
+    let filter =
+        json!({"any": [{"all": [{"attribute": "amount", "operator": "at_least", "values": ["1"]}]}]});
+    let event = json!({"name": "paid", "filter": filter, "count": {"times": 1, "within_seconds": 60}});
+    let by_event = [
+        ("/content/started_by", Some(json!({"event": event}))),
+        ("/content/variables/0/source", Some(json!({"attribute": "amount"}))),
+    ];
     add("POST", "/pushes", &of(push(&hook), &in_push));
+    add("POST", "/pushes", &of(with(push(&hook), &by_event), &in_push[..3]));
     add("POST", "/parameter-sources", &of(interface(), &in_source));
     add("PUT", &format!("/parameter-sources/{source}"), &[constant]);
     let (mut count, mut beside) = (0, 0);
