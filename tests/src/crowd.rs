@@ -176,7 +176,7 @@ impl Crowd {
             for said in user.said.iter().filter(|said| said.source == "crm") {
                 let mut line = said.json(&user.qaid);
                 line.insert("source".to_owned(), json!("crm"));
-                line.insert("updated".to_owned(), json!("2026-11-02T00:00:00Z"));
+                line.insert("updated".to_owned(), json!("2024-11-02T00:00:00Z"));
                 push_line(&mut text, line);
             }
         }
@@ -191,7 +191,7 @@ impl Crowd {
                 let cells = [
                     user.qaid.as_str(),
                     "shop",
-                    "2026-11-01T00:00:00Z",
+                    "2024-11-01T00:00:00Z",
                     said.mobile.as_deref().unwrap_or_default(),
                     said.email.as_deref().unwrap_or_default(),
                     said.name.unwrap_or_default(),

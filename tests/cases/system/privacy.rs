@@ -288,7 +288,7 @@ async fn send(world: &World) -> Result<(Vec<Run>, Vec<Needle>)> {
     let source = api.post("/parameter-sources", &source).await?;
     let source = source["id"].as_str().context("a source has an identifier")?;
 
-    let more = json!({"source": "crm", "updated": "2026-11-03T00:00:00Z"});
+    let more = json!({"source": "crm", "updated": "2024-11-03T00:00:00Z"});
     let profiles = api.upload("profiles", file(&more)).await?;
     let imported = api.imported(&profiles, LONG).await?;
     ensure!(imported["counts"]["stored"] == USERS && imported["counts"]["bad_rows"] == 1, "{imported}");

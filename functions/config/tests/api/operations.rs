@@ -156,7 +156,7 @@ impl Objects {
     ) -> Answer {
         assert!(!address.contains('{'), "there is nothing for {address}");
         match (method, path) {
-            ("get" | "delete", "/profiles") => address.push_str(&format!("?qaid={QAID}")),
+            ("get" | "delete", "/profiles") => address.extend(["?qaid=", QAID]),
             (_, "/audit") => address.push_str("?person=admin"),
             _ => {}
         }

@@ -92,7 +92,7 @@ async fn what_is_said_as_of_more_than_a_day_ahead_is_refused() {
     let items = [as_of("a", latest), as_of("b", latest + Duration::from_millis(1)), said("c", "crm", "Ann")];
     let results = write(&world, &items).await;
     let detail = "`updated` must not be more than a day in the future";
-    let refused = json!({"result": "refused", "error": {"field": "items[1]", "detail": detail}});
+    let refused = json!({"result": "refused", "error": {"field": "items[1].updated", "detail": detail}});
     assert_eq!(results, [json!({"result": "stored"}), refused, json!({"result": "stored"})]);
     assert_eq!(world.call("GET", "/profiles?qaid=b").send().await.code(404), "not_found");
 }

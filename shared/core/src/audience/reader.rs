@@ -307,8 +307,10 @@ impl Reader {
     /// Accounts for a row that was read, up to `next`.
     fn done(&mut self, read: Result<(), Reason>, next: usize, lines: u64) -> Step {
         self.advance(next, lines);
-        let check = || self.row.check(&self.types, self.kind == Kind::Profiles, self.limits.latest);
-        match read.and_then(|()| check()) {
+        let read = read
+            .and_then(|()| self.row.check(&self.types, self.kind == Kind::Profiles))
+            .and_then(|()| self.row.check_updated(self.limits.latest));
+        match read {
             Ok(()) => {
                 self.counts.good += 1;
                 Step::Record

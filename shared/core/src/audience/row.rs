@@ -131,7 +131,7 @@ impl Row {
     }
 
     /// Checks the values, once all are there.
-    pub(super) fn check(&self, types: &Types, needs_source: bool, latest: Millis) -> Result<(), Reason> {
+    pub(super) fn check(&self, types: &Types, needs_source: bool) -> Result<(), Reason> {
         let bytes = self.text.as_bytes();
         let reserved = |at: usize| matches!(bytes[at..], [0xEF, 0xBF, 0xBE | 0xBF, ..]);
         if memchr(0, bytes).is_some() || !bytes.is_ascii() && memchr_iter(0xEF, bytes).any(reserved) {
@@ -144,15 +144,22 @@ impl Row {
         if needs_source && !self.has_source {
             return Err(Reason::Missing { field: "source" });
         }
-        if self.updated.is_some_and(|updated| updated > latest) {
-            return Err(Reason::invalid("updated", "must not be more than a day in the future"));
-        }
         for &(id_type, value) in &self.ids {
             if IdValue::read(self.get(value)).is_none() {
                 return Err(Reason::invalid(format!("id.{}", types.0[usize::from(id_type)]), IdValue::RULE));
             }
         }
         Ok(())
+    }
+
+    /// Checks as of when the source says so.
+    pub(super) fn check_updated(&self, latest: Millis) -> Result<(), Reason> {
+        match self.updated {
+            Some(updated) if updated > latest => {
+                Err(Reason::invalid("updated", "must not be more than a day in the future"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks the names of tags, where each record brings its own.
