@@ -64,6 +64,9 @@ impl<T: Parts> Draft<T> {
         if let Some(rest) = rest
             && let Err(problem) = check(rest).await
         {
+            if problem.is_ours() {
+                return Err(problem);
+            }
             faults.extend(problem.into_errors().into_iter().filter(|fault| is_sure::<T>(fault, shape)));
         }
         Err(Problem::invalid(faults))

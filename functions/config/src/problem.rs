@@ -134,6 +134,11 @@ impl Problem {
         self
     }
 
+    /// Whether it is no fault of the caller's.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.0.status >= 500
+    }
+
     /// The faults of the input that it tells.
     pub(crate) fn into_errors(self) -> Vec<Fault> {
         self.0.errors

@@ -261,8 +261,15 @@ impl<'a> Walk<'a> {
         let mut rest = Map::new();
         for (name, &member) in &members {
             let place = Path::Member(&path, name);
-            let known = property(schema, name).or_else(|| self::rest(schema));
-            let kept = match known {
+            let known = property(schema, name);
+            if known.is_none()
+                && let Some(rule) = broken_name(schema, name)
+            {
+                self.fault(place, member, rule, None);
+                self.lose(place);
+                continue;
+            }
+            let kept = match known.or_else(|| self::rest(schema)) {
                 Some(schema) => self.check(schema, None, member, place),
                 None if is_closed(schema) => {
                     self.unknown(schema, name, member, path);
@@ -365,6 +372,16 @@ fn members(value: &RawValue) -> BTreeMap<String, &RawValue> {
 
 fn text(value: &RawValue) -> String {
     serde_json::from_str(value.get()).unwrap_or_default()
+}
+
+/// The rule that a name breaks which is none of this map's.
+fn broken_name(map: &'static Value, name: &str) -> Option<String> {
+    // The names' schema stands there itself, not by the name of its component.
+    let pattern = map.get("propertyNames")?.get("pattern");
+    let (component, schema) = document::schemas()
+        .iter()
+        .find(|(_, schema)| pattern.is_some() && schema.get("pattern") == pattern)?;
+    broken_rule(schema, Some(component), name)
 }
 
 /// The rule that a text breaks which is no text of this component, or no time.

@@ -61,7 +61,7 @@ pub const RECOVERY_PERIOD: RangeInclusive<u32> = 60 * 60..=30 * 24 * 60 * 60;
 pub const STATUS: usize = 64;
 /// Statement of consent, in characters.
 pub const STATEMENT: usize = 1000;
-/// Origins whose handshakes are kept of a webhook: those that were asked last.
+/// Origins whose handshakes are kept of a webhook: those that agreed last.
 pub const HANDSHAKES: usize = 8;
 /// A parameter source, as JSON.
 pub const PARAMETER_SOURCE: usize = 100 * 1024;
@@ -147,6 +147,8 @@ pub const PROFILES: usize = 500;
 
 /// A record of an audience file or a profile file.
 pub const RECORD: usize = 64 * 1024;
+/// What is inside a compressed file.
+pub const UNPACKED: u64 = 20 << 30;
 
 // Runs.
 

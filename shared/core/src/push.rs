@@ -46,8 +46,8 @@ pub struct PushContent {
     /// The variables that the text values use.
     #[serde(default)]
     pub variables: Vec<Variable>,
-    /// What starts it.
-    #[serde(default)]
+    /// What starts it; left out: an audience.
+    #[serde(default, skip_serializing_if = "StartedBy::is_audience")]
     pub started_by: StartedBy,
 }
 

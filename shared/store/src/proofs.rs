@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     StoreError, StoreResult,
     audit::{self, Entry},
-    item::{Attributes, json, number},
+    item::{Attributes, json, number, text},
     keys,
     ports::{Change, Condition, Conditional, Item, Table, Transaction, Update, Write},
 };
 
 const WHAT: &str = "proof";
+const HANDSHAKES: &str = "handshakes";
 
 /// What is proved of a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Proofs {
     pub handshakes: Vec<Handshake>,
     /// An administrator's last statement.
     pub statement: Option<Statement>,
+    /// The handshakes as they are stored: what they may be replaced in place of.
+    stored: Option<String>,
 }
 
 /// A test send that passed.
@@ -50,6 +53,7 @@ pub struct Handshake {
     /// Scheme, host and port that it holds for.
     pub origin: String,
     /// Requests a minute that are allowed; none: any number. It holds also when the consent is withdrawn.
+    #[serde(alias = "per_minute")]
     pub requests_per_minute: Option<u32>,
     /// The consent was withdrawn since, by the endpoint or an administrator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -107,10 +111,16 @@ impl Proofs {
 /// What is proved of a webhook; nothing where there is no such webhook.
 pub async fn get(config: &dyn Table, workspace: &WorkspaceId, webhook: WebhookId) -> StoreResult<Proofs> {
     let item = config.get(&keys::webhook(workspace, webhook)).await?.unwrap_or_default();
+    let handshakes = match read(&item, HANDSHAKES)? {
+        Some(handshakes) => handshakes,
+        // Where there is but one, the version before wrote it.
+        None => read(&item, "handshake")?.into_iter().collect(),
+    };
     Ok(Proofs {
         tested: read(&item, "tested")?,
-        handshakes: read(&item, "handshakes")?.unwrap_or_default(),
+        handshakes,
         statement: read(&item, "statement")?,
+        stored: item.maybe_text(HANDSHAKES)?.map(str::to_owned),
     })
 }
 
@@ -185,7 +195,7 @@ pub async fn shaken(
 ) -> StoreResult<Noted> {
     let others = read.handshakes.iter().filter(|other| other.origin != handshake.origin);
     let all: Vec<_> = iter::once(handshake).chain(others).take(limits::HANDSHAKES).cloned().collect();
-    noted(config, workspace, webhook, replaced(&read.handshakes, &all)?, audit).await
+    noted(config, workspace, webhook, replaced(read, &all)?, audit).await
 }
 
 /// Notes that the consent is withdrawn that an origin gave by its handshake, one of those that were read.
@@ -200,18 +210,16 @@ pub async fn withdrawn(
     for handshake in all.iter_mut().filter(|handshake| handshake.origin == origin) {
         handshake.withdrawn = true;
     }
-    noted(config, workspace, webhook, replaced(&read.handshakes, &all)?, audit).await
+    noted(config, workspace, webhook, replaced(read, &all)?, audit).await
 }
 
 /// The handshakes become these, where they are still as they were read.
-fn replaced(read: &Vec<Handshake>, all: &Vec<Handshake>) -> StoreResult<(Update, Condition)> {
-    const NAME: &str = "handshakes";
-    let unchanged = if read.is_empty() {
-        Condition::All(vec![Condition::Present, Condition::Missing(NAME)])
-    } else {
-        Condition::Equals(NAME, json(WHAT, read)?)
+fn replaced(read: &Proofs, all: &Vec<Handshake>) -> StoreResult<(Update, Condition)> {
+    let unchanged = match &read.stored {
+        Some(stored) => Condition::Equals(HANDSHAKES, text(stored)),
+        None => Condition::All(vec![Condition::Present, Condition::Missing(HANDSHAKES)]),
     };
-    Ok((Update::default().set(NAME, json(WHAT, all)?), unchanged))
+    Ok((Update::default().set(HANDSHAKES, json(WHAT, all)?), unchanged))
 }
 
 /// Forgets an administrator's statement.
@@ -305,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_handshakes_of_the_origins_that_were_asked_last_are_kept_one_each() {
+    async fn the_handshakes_of_the_origins_that_agreed_last_are_kept_one_each() {
         let (config, workspace, webhook) = stored().await;
         let shake = async |host, requests_per_minute| {
             let read = get(&config, &workspace, webhook).await.unwrap();
@@ -330,6 +338,22 @@ mod tests {
         let known = |host| over.handshake(&content(host)).is_some();
         assert!(known(0) && !known(1) && known(2) && known(limits::HANDSHAKES));
         assert_eq!(over.allowed_elsewhere(&content(0))[&handshake(2, None).origin], Some(10));
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_the_version_before_wrote_is_read_and_kept() {
+        let (config, workspace, webhook) = stored().await;
+        let old = r#"{"origin":"https://1.example.com","per_minute":10,"at":0}"#;
+        let write =
+            Write::Update(keys::webhook(&workspace, webhook), Update::default().set("handshake", text(old)));
+        assert!(matches!(config.write(write, None).await, Ok(Conditional::Done(_))));
+        let read = get(&config, &workspace, webhook).await.unwrap();
+        assert_eq!(read.handshakes, [handshake(1, Some(10))]);
+        let newer = handshake(2, None);
+        let noted = shaken(&config, &workspace, webhook, (&read, &newer), &entry()).await.unwrap();
+        assert_eq!(noted, Noted::Done);
+        let both = get(&config, &workspace, webhook).await.unwrap().handshakes;
+        assert_eq!(both, [newer, handshake(1, Some(10))]);
     }
 
     #[tokio::test]

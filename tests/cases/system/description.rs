@@ -161,23 +161,32 @@ fn id(made: &Value) -> Result<String> {
 }
 
 pub(crate) async fn no_made_up_request_gets_an_answer_that_is_not_described(world: &World) -> Result<()> {
-    let project = Project::find()?;
     let token = world.stack.token(&Person::organization_admin(WORKSPACE)).await?;
-    let folder = tempfile::tempdir()?;
-    let (report, events) = (folder.path().join("report.json"), folder.path().join("events.ndjson"));
-    let api = Api::with_token(&world.stack, token.clone())?;
+    let api = Api::with_token(&world.stack, token)?;
     let mut given = Given::new(world, &api).await?;
+    let tested = test(&mut given).await;
+    // If the tester has not: they are in the way of who comes next. What that answers is of no interest.
+    for run in &given.live {
+        api.control(run, "cancel", None).await?;
+    }
+    tested
+}
+
+async fn test(given: &mut Given<'_>) -> Result<()> {
+    let project = Project::find()?;
     let mut described: Value = serde_json::from_slice(&fs::read(project.root().join("docs/openapi.json"))?)?;
     given.show(&mut described).await?;
-    let description = folder.path().join("openapi.json");
+    let folder = tempfile::tempdir()?;
+    let [description, report, events] =
+        ["openapi.json", "report.json", "events.ndjson"].map(|name| folder.path().join(name));
     fs::write(&description, described.to_string())?;
-    let outputs = world.stack.outputs();
+    let outputs = given.world.stack.outputs();
     let mut tester = Command::new(project.program("schemathesis", "st")?);
     tester
         .arg("run")
         .arg(&description)
         .args(["--url", &outputs.api, "--header", &format!("Host: {}", outputs.api_host)])
-        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .args(["--header", &format!("Authorization: Bearer {}", given.api.token())])
         // One that is made up names no workspace of the caller, and the request would end there.
         .args(["--header", &format!("fanhook-workspace: {WORKSPACE}")])
         .args(["--checks", CHECKS, "--seed", "1", "--max-examples", "10", "--workers", "1"])
@@ -195,10 +204,6 @@ pub(crate) async fn no_made_up_request_gets_an_answer_that_is_not_described(worl
         .current_dir(folder.path())
         .stdin(Stdio::null());
     let output = spawn_blocking(move || tester.output()).await?.context("the tester does not start")?;
-    // If the tester has not: they are in the way of who comes next. What that answers is of no interest.
-    for run in &given.live {
-        api.control(run, "cancel", None).await?;
-    }
     let told = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "answers are not as they are described:\n{told}");
     let report: Value = serde_json::from_slice(&fs::read(&report)?)?;

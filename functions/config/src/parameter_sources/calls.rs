@@ -58,10 +58,10 @@ pub(crate) async fn take(caller: &Caller, webhook: &Webhook) -> Result<Calls> {
     let (mut calls, mut faults) = (Calls::new(), Vec::new());
     for (index, parameter) in self::calls(webhook) {
         match parameter.source.and_then(|id| taken.get(&id)) {
-            Some(Ok(value)) if value.is_empty() && parameter.required => {
+            Some(Ok(value)) if value.trim().is_empty() && parameter.required => {
                 faults.push(Fault::new(
                     place(index),
-                    "its parameter source gives an empty text, and it is required",
+                    "its parameter source gives a blank text, and it is required",
                 ));
             }
             Some(Ok(value)) => drop(calls.insert(parameter.name.clone(), value.clone())),

@@ -8,7 +8,7 @@ use fanhook_core::{
     limits,
     rate::Rate,
     retry::{Attempt, Verdict, verdict},
-    webhook::Webhook,
+    webhook::{Content, Webhook},
 };
 use fanhook_store::proofs::{self, Handshake, Noted, Proofs, Statement};
 use serde::{Deserialize, Serialize};
@@ -165,7 +165,7 @@ pub(crate) async fn handshake(admin: Admin, Id(id): Id<WebhookId>) -> Result<Jso
         settle(&admin, id).await?;
     } else if refuses(&shaken) {
         // What an administrator stated stands: many endpoints do not know of handshakes.
-        withdraw_handshake(&admin, &webhook).await?;
+        withdraw_handshake(&admin, &webhook, |handshake| handshake.at <= at).await?;
     }
     Ok(Json(ShakenView { webhook: id, at: Time(at), shaken }))
 }
@@ -205,7 +205,7 @@ pub(crate) async fn state(
 ))]
 pub(crate) async fn withdrawn(admin: Admin, Id(id): Id<WebhookId>) -> Result<StatusCode> {
     let webhook = webhooks::find(&admin, id).await?;
-    withdraw_handshake(&admin, &webhook).await?;
+    withdraw_handshake(&admin, &webhook, |_| true).await?;
     if let Some(statement) = known(&admin, id).await?.statement {
         let before = StatementView::from(statement);
         let entry = admin.entry(Action::Withdrawn, ("webhook", &id.to_string()), Some(&before), None);
@@ -222,7 +222,7 @@ async fn note(admin: &Admin, webhook: &Webhook, handshake: &Handshake) -> Result
     let view = HandshakeView::from(handshake);
     for _ in 0..ATTEMPTS {
         let proofs = known(admin, id).await?;
-        let before = proofs.handshake(&webhook.content).map(HandshakeView::from);
+        let before = consent(&proofs, &webhook.content).map(HandshakeView::from);
         let entry =
             admin.entry(Action::Consented, ("webhook", &id.to_string()), before.as_ref(), Some(&view));
         match proofs::shaken(&*admin.config, &admin.workspace, id, (&proofs, handshake), &entry).await? {
@@ -234,19 +234,32 @@ async fn note(admin: &Admin, webhook: &Webhook, handshake: &Handshake) -> Result
     Err(Problem::busy())
 }
 
-/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it did.
-async fn withdraw_handshake(admin: &Admin, webhook: &Webhook) -> Result<()> {
-    let proofs = known(admin, webhook.id).await?;
-    let given = proofs.handshake(&webhook.content).filter(|handshake| !handshake.withdrawn);
-    let Some(handshake) = given else { return Ok(()) };
-    let before = HandshakeView::from(handshake);
-    let entry = admin.entry(Action::Withdrawn, ("webhook", &webhook.id.to_string()), Some(&before), None);
-    let of = (&proofs, &*handshake.origin);
-    match proofs::withdrawn(&*admin.config, &admin.workspace, webhook.id, of, &entry).await? {
-        Noted::Done => Ok(()),
-        Noted::Gone => Err(Problem::not_found()),
-        Noted::Changed => Err(Problem::busy()),
+/// Notes that the consent is withdrawn that the webhook's endpoint gave by a handshake, if it gave one that is meant.
+async fn withdraw_handshake(
+    admin: &Admin,
+    webhook: &Webhook,
+    is_meant: impl Fn(&Handshake) -> bool,
+) -> Result<()> {
+    let id = webhook.id;
+    for _ in 0..ATTEMPTS {
+        let proofs = known(admin, id).await?;
+        let given = consent(&proofs, &webhook.content).filter(|handshake| is_meant(handshake));
+        let Some(handshake) = given else { return Ok(()) };
+        let before = HandshakeView::from(handshake);
+        let entry = admin.entry(Action::Withdrawn, ("webhook", &id.to_string()), Some(&before), None);
+        let of = (&proofs, &*handshake.origin);
+        match proofs::withdrawn(&*admin.config, &admin.workspace, id, of, &entry).await? {
+            Noted::Done => return Ok(()),
+            Noted::Gone => return Err(Problem::not_found()),
+            Noted::Changed => {}
+        }
     }
+    Err(Problem::busy())
+}
+
+/// The consent that this content's origin gave by a handshake, and that holds.
+fn consent<'a>(proofs: &'a Proofs, content: &Content) -> Option<&'a Handshake> {
+    proofs.handshake(content).filter(|handshake| !handshake.withdrawn)
 }
 
 /// Whether an endpoint answered, and not that it may agree later.
@@ -258,11 +271,10 @@ fn refuses(shaken: &Shaken) -> bool {
 async fn view(caller: &Caller, webhook: &Webhook) -> Result<ConsentView> {
     let proofs = known(caller, webhook.id).await?;
     let agreed = !proofs.lacking(&webhook.content).contains(&fanhook_core::run::Proof::Consent);
-    let handshake = proofs.handshake(&webhook.content).filter(|handshake| !handshake.withdrawn);
     Ok(ConsentView {
         origin: origin(webhook)?,
         agreed,
-        handshake: handshake.map(HandshakeView::from),
+        handshake: consent(&proofs, &webhook.content).map(HandshakeView::from),
         statement: proofs.statement.map(StatementView::from),
     })
 }

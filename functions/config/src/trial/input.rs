@@ -45,7 +45,6 @@ pub(crate) struct WebhookTest {
     id: IdInput,
     /// A value for each parameter.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, String>)]
     values: BTreeMap<Name, String>,
 }
 
@@ -58,7 +57,6 @@ pub(crate) struct PushTest {
     id: IdInput,
     /// A value for each variable; a missing one is empty.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, String>)]
     variables: BTreeMap<Name, String>,
 }
 
@@ -75,7 +73,6 @@ pub(crate) struct WebhookPreview {
     id: Option<IdInput>,
     /// A value for each parameter; left out: made up.
     #[serde(default)]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
     values: Option<BTreeMap<Name, String>>,
 }
 
@@ -93,7 +90,6 @@ pub(crate) struct PushPreview {
     /// A value for each variable, beside `qaid` for those alone that an event's attributes give; a missing one is empty. Left out: their names,
     /// beside `qaid` nothing.
     #[serde(default)]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
     variables: Option<BTreeMap<Name, String>>,
 }
 
@@ -145,6 +141,10 @@ impl WebhookPreview {
             (None, Some(_)) => webhook.id_types.iter().filter(enabled).cloned().collect(),
             (None, None) => webhook.id_types.first().cloned().into_iter().collect(),
         };
+        if id_types.is_empty() {
+            faults.push(Fault::new("qaid", "none of the webhook's ID types is enabled"));
+            return Err(Problem::invalid(faults));
+        }
         let parameters = webhook.content.parameters.iter();
         let parameters = parameters.filter(|parameter| parameter.kind != ParameterType::Call);
         let values = values.unwrap_or_else(|| {

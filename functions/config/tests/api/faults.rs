@@ -140,7 +140,7 @@ async fn what_follows_from_a_fault_of_shape_is_not_told_as_another() {
     let template = |text: &str| Some(json!(format!(r#"{{"to":"{{id}}","c":"{text}"}}"#)));
     let missing = &format!("whk_{}", "0".repeat(32));
     let (hooks, pushes) = ("/webhooks", "/pushes");
-    let table: [(_, Value, &[&str]); 11] = [
+    let table: [(_, Value, &[&str]); 12] = [
         // `{coupon}` is no longer known; nor which place `greeting` has.
         (
             hooks,
@@ -203,6 +203,14 @@ async fn what_follows_from_a_fault_of_shape_is_not_told_as_another() {
             pushes,
             with(
                 push(&hook),
+                &[("/name", Some(json!(""))), ("/content/values/first-name", Some(json!("x")))],
+            ),
+            &["content.values.first-name", "name"],
+        ),
+        (
+            pushes,
+            with(
+                push(&hook),
                 &[("/content/values", None), ("/content/value", Some(json!({"coupon": "B10"})))],
             ),
             &["content.value"],
@@ -250,7 +258,9 @@ fn broken(body: &Value) -> Vec<Value> {
         let without = || with(body.clone(), &[(&pointer, None)]);
         // Left out, misspelt, in the wrong object, beside something unknown.
         all.push(without());
-        all.push(with(without(), &[(&format!("{of}/{name}s"), Some(value.clone()))]));
+        for misspelt in [format!("{of}/{name}s"), format!("{of}/{name}-")] {
+            all.push(with(without(), &[(&misspelt, Some(value.clone()))]));
+        }
         for other in ["", "/content", "/content/body", "/value"] {
             if without()
                 .pointer(other)

@@ -166,14 +166,17 @@ pub(super) fn unsent(unsent: Unsent) -> Failure {
             "the user has no usable ID of these types",
             "give an ID that its type's normaliser takes and that can be sent in the push's form",
         ),
-        Reason::EmptyValue => (
-            "a variable that may not be empty is, or a required parameter ended up blank",
+        Reason::EmptyValue if unsent.detail.as_ref().is_some_and(|detail| detail.starts_with("${")) => (
+            "a variable that may not be empty is",
             "give it a value, or choose `blank` or a default for when it is empty",
         ),
+        Reason::EmptyValue => {
+            ("what may not be blank is", "give the parameter a value, or a default to the variables in it")
+        }
         Reason::TooLarge => ("the request is too large", "shorten the values"),
         _ => (
-            "no request can be made of these values",
-            "a value stands in the URL or a header where it would change the structure around it",
+            "no request can be made of these values: one would change the structure around it",
+            "change the value that breaks this rule",
         ),
     };
     let detail = unsent.detail.unwrap_or_else(|| detail.to_owned());

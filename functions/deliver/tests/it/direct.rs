@@ -200,6 +200,15 @@ async fn a_test_is_sent_as_a_run_sends_and_shows_no_secret_even_where_the_receiv
 }
 
 #[tokio::test]
+async fn a_test_shows_the_beginning_of_an_answer() {
+    for (length, shown) in [(limits::SHOWN, limits::SHOWN), (limits::SHOWN + 1, limits::SHOWN)] {
+        let world = World::new(secured()).await;
+        world.endpoint.answer(Reply::Body(200, "x".repeat(length)));
+        assert_eq!(world.test(&line(0)).await.answer.unwrap().body.len(), shown);
+    }
+}
+
+#[tokio::test]
 async fn a_test_tells_what_a_real_send_would_come_to_and_what_to_do() {
     let table = [
         (Reply::Status(204), Outcome::Delivered, Reason::Delivered, false, ""),

@@ -44,7 +44,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record: limits::RECORD, unpacked: 20 << 30, latest: Millis(u64::MAX) }
+        Self { record: limits::RECORD, unpacked: limits::UNPACKED, latest: Millis(u64::MAX) }
     }
 }
 

@@ -40,6 +40,16 @@ impl PushContent {
         }
         let values = filled.parse_values(&webhook.content.parameters);
         faults.extend(values.err().unwrap_or_default());
+        // What is pinned may be so: its users are left out one by one.
+        for parameter in webhook.content.parameters.iter().filter(|parameter| parameter.required) {
+            let (name, field) = (&parameter.name, format!("values.{}", parameter.name));
+            let blank = filled.values.get(name).is_some_and(|text| text.trim().is_empty());
+            if blank && faults.iter().all(|fault| fault.field != field) {
+                faults.push(
+                    Fault::new(field, format!("`{name}` is required")).hint("white space says nothing"),
+                );
+            }
+        }
         if faults.is_empty()
             && let Ok(skeleton) = Skeleton::parse(&webhook.content)
         {
@@ -122,7 +132,7 @@ impl PushContent {
             }
             let field = format!("values.{}", parameter.name);
             let text = self.values.get(&parameter.name).map_or("", String::as_str);
-            if text.trim().is_empty() && parameter.required {
+            if text.is_empty() && parameter.required {
                 faults.push(Fault::new(&field, format!("`{}` is required", parameter.name)));
             }
             match parse_value(text, parameter, &self.variables) {

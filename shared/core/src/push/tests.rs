@@ -76,12 +76,12 @@ fn a_required_value_must_be_there_and_an_optional_one_may_not() {
         content.values.remove("greeting");
     };
     assert_eq!(check(without), [required]);
-    for blank in ["", " \n"] {
-        let empty = |content: &mut PushContent| {
+    for (text, hint) in [("", ""), (" \n", " (white space says nothing)")] {
+        let blank = |content: &mut PushContent| {
             content.variables.clear();
-            set(content, "greeting", blank);
+            set(content, "greeting", text);
         };
-        assert_eq!(check(empty), [required]);
+        assert_eq!(check(blank), [format!("{required}{hint}")]);
     }
     assert!(check(|content| drop(content.values.remove("amount"))).is_empty());
 }

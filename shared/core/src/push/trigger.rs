@@ -73,7 +73,8 @@ pub struct Condition {
     pub values: Vec<Value>,
 }
 
-/// How an attribute is compared. One that is missing, or of another type, fulfils `missing` and `is_not` alone.
+/// How an attribute is compared. One that is missing fulfils `missing` and `is_not` alone; one of another type than a value neither equals nor
+/// contains it, and is neither below nor above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = EventOperator)]
@@ -112,6 +113,11 @@ pub struct Count {
 }
 
 impl StartedBy {
+    /// Whether runs are started over files. Nothing is written of it, so that functions of the version before read what is pinned.
+    pub(super) fn is_audience(&self) -> bool {
+        matches!(self, Self::Audience)
+    }
+
     /// Whether an event starts the push, so that variables may take its attributes.
     pub fn is_event(&self) -> bool {
         matches!(self, Self::Event(_))
@@ -159,6 +165,9 @@ impl Filter {
         }
         let mut conditions = 0;
         for (index, group) in groups.iter().enumerate() {
+            if faults.len() >= limits::FAULTS {
+                break;
+            }
             let (inner, list) = match group {
                 Group::All(list) => ("all", list),
                 Group::Any(list) => ("any", list),
