@@ -111,9 +111,9 @@ fn with_more(code: &str, problem: Problem) -> Problem {
         "invalid" => Fault {
             line: Some(3),
             column: Some(8),
-            ..Fault::new("content.body.template", "there is no parameter `cupon`")
+            ..Fault::new("content.body.template", "`{cupon}` is no parameter of this webhook")
         }
-        .hint("did you mean `coupon`?"),
+        .hint("did you mean `{coupon}`?"),
         "invalid_json" => Fault {
             line: Some(1),
             column: Some(24),

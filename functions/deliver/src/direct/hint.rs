@@ -164,7 +164,7 @@ pub(super) fn unsent(unsent: Unsent) -> Failure {
     let (detail, hint) = match unsent.reason {
         Reason::NoId => (
             "the user has no usable ID of these types",
-            "give an ID that its type's normaliser takes and that can be sent in the push's form",
+            "give an ID that its type's normaliser takes and that can be sent in the push's form, or a `qaid` whose profile has one",
         ),
         Reason::EmptyValue if unsent.detail.as_ref().is_some_and(|detail| detail.starts_with("${")) => (
             "a variable that may not be empty is",

@@ -131,7 +131,7 @@ pub(crate) fn next(stack: &Stack, api: &Api<'_>, name: &str, workspace: &str, ru
     call(&format!("{address}/uploads --json '{{\"kind\":\"audience\"}}'"));
     say(&format!("\n   The next token:  target/release/stack token --workspaces {workspace}"));
     say(&format!(
-        "   Outcomes:        aws --endpoint-url {} s3 ls s3://{}/outcomes/workspace={workspace}/run={}/",
+        "   Outcomes:        AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --endpoint-url {} s3 ls s3://{}/outcomes/workspace={workspace}/run={}/",
         outputs.endpoint, outputs.bucket, run.id
     ));
     say(&format!("   Logs:            .stack/{name}/logs/"));
