@@ -2,7 +2,7 @@
 
 use axum::Json;
 use fanhook_core::{
-    fault::Fault,
+    fault::{Fault, nearest},
     id::{EntryId, WorkspaceId},
 };
 use fanhook_store::audit::{self, Entry, Subject};
@@ -125,6 +125,21 @@ fn keep_differences(before: &mut Value, after: &mut Value) {
     }
 }
 
+/// What the log knows of.
+const KINDS: [&str; 11] = [
+    "webhook",
+    "push",
+    "parameter_source",
+    "grant",
+    "run",
+    "upload",
+    "id_type",
+    "sources",
+    "profiles",
+    "profile",
+    "organization_key",
+];
+
 /// Whose changes, or the changes of what: either `person`, or `kind` and `object`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -190,6 +205,14 @@ impl From<Entry> for EntryView {
 pub(crate) async fn list(admin: Admin, Params(query): Params<AuditQuery>) -> Result<Json<Page<EntryView>>> {
     let AuditQuery { person, kind, object, limit, cursor } = query;
     let (after, limit) = PageQuery::new(limit, cursor).read()?;
+    if let Some(kind) = kind.as_deref().filter(|kind| !KINDS.contains(kind)) {
+        let fault =
+            Fault::new("kind", format!("the log knows of no such kind; there are {}", KINDS.join(", ")));
+        return Err(Problem::invalid(vec![match nearest(kind, KINDS) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None => fault,
+        }]));
+    }
     let (table, workspace): (_, &WorkspaceId) = (&*admin.config, &admin.workspace);
     let (entries, more) = match (person, kind, object) {
         (Some(person), None, None) => audit::by(table, workspace, &person, after, limit).await?,

@@ -127,13 +127,18 @@ async fn id_types_sources_and_erasures_are_told_too_and_other_workspaces_see_not
 
     let theirs = world.later().call("GET", "/audit?person=admin").by(OTHER).send().await.ok(200);
     assert_eq!(theirs["items"], json!([]));
-    for query in ["", "person=a&kind=b", "kind=b", "person=a&object=b"] {
+    for query in ["", "person=a&kind=push", "kind=push", "person=a&object=b", "kind=hook&object=a"] {
         assert_eq!(
             world.later().call("GET", format!("/audit?{query}")).by(ADMIN).send().await.code(400),
             "invalid",
             "{query}"
         );
     }
+    let wrong = world.later().call("GET", "/audit?kind=webhoo&object=a").by(ADMIN).send().await;
+    assert_eq!(
+        (&wrong.body["errors"][0]["field"], &wrong.body["errors"][0]["hint"]),
+        (&json!("kind"), &json!("did you mean `webhook`?"))
+    );
 }
 
 fn large(filler: char) -> Value {

@@ -98,6 +98,12 @@ async fn every_operation_that_changes_something_leaves_an_entry() {
         assert_eq!(answer.status, status, "{what}: {}", answer.body);
         let told = objects.world.get("/audit?person=auditor").await["items"].clone();
         let told: Vec<Value> = serde_json::from_value(told).unwrap();
+        for entry in &told {
+            let of = |name: &str| entry[name].as_str().unwrap();
+            let path = format!("/audit?kind={}&object={}", of("kind"), of("object"));
+            let of_object = objects.world.get(path).await["items"].clone();
+            assert!(of_object.as_array().unwrap().contains(entry), "{what}");
+        }
         let wanted: Vec<Value> = match leaves {
             Nothing(why) => {
                 what = format!("{what}: {why}");
