@@ -39,10 +39,10 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Draft<T>
 impl<T: DeserializeOwned + ToSchema> Draft<T> {
     fn parse(text: &[u8]) -> Result<Self> {
         let text = json(text)?;
-        let shape = shape::hold(&T::name(), text);
-        if shape.faults.is_empty() {
+        if shape::faults(&T::name(), text).is_empty() {
             return read(text).map(Sent::Right).map(Self);
         }
+        let shape = shape::hold(&T::name(), text);
         // Beside as many faults as are told no others have a place.
         let rest = shape.rest.as_ref().filter(|_| shape.faults.len() < limits::FAULTS);
         let rest = rest.and_then(|rest| T::deserialize(rest).ok());

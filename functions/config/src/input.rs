@@ -56,8 +56,8 @@ pub(crate) async fn body(request: Request) -> Result<Vec<u8>> {
 /// Reads JSON text. Faults tell the field and the place in the text: those of its shape all at once, what is left behind them is one.
 fn parse<T: DeserializeOwned + ToSchema>(text: &[u8]) -> Result<T> {
     let text = json(text)?;
-    let shape = shape::hold(&T::name(), text);
-    if shape.faults.is_empty() { read(text) } else { Err(Problem::invalid(shape.faults)) }
+    let faults = shape::faults(&T::name(), text);
+    if faults.is_empty() { read(text) } else { Err(Problem::invalid(faults)) }
 }
 
 /// The text of what is JSON without doubt: which of two equal keys holds is a question that no two parsers answer alike. The depth is

@@ -133,9 +133,18 @@ impl Unknown {
     }
 }
 
-/// Holds `text`, which is JSON, to the component of the description by this name.
+/// All faults of `text`, which is JSON, beside the component of the description by this name; as many as [`limits::FAULTS`].
+pub(crate) fn faults(component: &str, text: &str) -> Vec<Fault> {
+    walk(component, text, false).faults
+}
+
+/// The same, with what is left of it.
 pub(crate) fn hold(component: &str, text: &str) -> Shape {
-    let mut walk = Walk { text, shape: Shape::default() };
+    walk(component, text, true)
+}
+
+fn walk(component: &str, text: &str, keeps: bool) -> Shape {
+    let mut walk = Walk { text, keeps, shape: Shape::default() };
     if let (Some(schema), Ok(value)) = (document::schemas().get(component), serde_json::from_str(text)) {
         walk.shape.rest = walk.check(schema, Some(component), value, Path::Root);
     }
@@ -145,6 +154,8 @@ pub(crate) fn hold(component: &str, text: &str) -> Shape {
 
 struct Walk<'a> {
     text: &'a str,
+    /// Whether anybody asks what is left: most bodies are right, and then it is not built.
+    keeps: bool,
     shape: Shape,
 }
 
@@ -176,8 +187,13 @@ impl<'a> Walk<'a> {
         self.shape.faults.len() == limits::FAULTS
     }
 
+    /// What is left of a value in which nothing is wrong.
+    fn whole(&self, value: &RawValue) -> Rest {
+        if self.keeps { serde_json::from_str(value.get()).ok() } else { Some(Value::Null) }
+    }
+
     fn lose(&mut self, path: Path<'_>) {
-        if !self.is_full() {
+        if self.keeps && !self.is_full() {
             self.shape.lost.push(path.to_string());
         }
     }
@@ -205,7 +221,7 @@ impl<'a> Walk<'a> {
             Kind::Array => self.array(schema, value, path),
             Kind::String => self.string(schema, name, value, path),
             Kind::Number => self.number(schema, value, path),
-            Kind::Boolean | Kind::Null => read(value),
+            Kind::Boolean | Kind::Null => self.whole(value),
         }
     }
 
@@ -275,7 +291,7 @@ impl<'a> Walk<'a> {
                     self.unknown(schema, name, member, path);
                     continue;
                 }
-                None => read(member),
+                None => self.whole(member),
             };
             match kept {
                 Some(kept) => drop(rest.insert(name.clone(), kept)),
@@ -303,7 +319,7 @@ impl<'a> Walk<'a> {
     }
 
     fn array(&mut self, schema: &'static Value, value: &'a RawValue, path: Path<'_>) -> Rest {
-        let Some(of_item) = schema.get("items") else { return read(value) };
+        let Some(of_item) = schema.get("items") else { return self.whole(value) };
         let items: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
         let mut rest = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
@@ -329,14 +345,14 @@ impl<'a> Walk<'a> {
         }
         match broken_rule(schema, name, &text(value)) {
             Some(rule) => self.fault(path, value, rule, None),
-            None => read(value),
+            None => self.whole(value),
         }
     }
 
     fn option(&mut self, options: Vec<&'static str>, value: &RawValue, path: Path<'_>) -> Rest {
         let given = text(value);
         if options.contains(&given.as_str()) {
-            return read(value);
+            return self.whole(value);
         }
         let detail = match &options[..] {
             [only] => format!("this must be `{only}`"),
@@ -348,18 +364,14 @@ impl<'a> Walk<'a> {
     /// What a type of whole numbers can hold is held to here; narrower limits are the checks' of each object.
     fn number(&mut self, schema: &'static Value, value: &RawValue, path: Path<'_>) -> Rest {
         if !kinds(schema).contains(&"integer") {
-            return read(value);
+            return self.whole(value);
         }
         let most = schema["maximum"].as_u64().map_or(u64::MAX, |most| most.max(u32::MAX.into()));
         if value.get().parse::<u64>().is_ok_and(|number| number <= most) {
-            return read(value);
+            return self.whole(value);
         }
         self.fault(path, value, format!("this must be a whole number from 0 to {most}"), None)
     }
-}
-
-fn read(value: &RawValue) -> Rest {
-    serde_json::from_str(value.get()).ok()
 }
 
 fn quoted(names: &[&str]) -> String {

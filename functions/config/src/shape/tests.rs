@@ -13,7 +13,7 @@ fn told(component: &str, text: &str, expected: &Expect) {
         let hint = fault.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{place} {}: {}{hint}\n", fault.field, fault.detail)
     };
-    expected.assert_eq(&hold(component, text).faults.into_iter().map(line).collect::<String>());
+    expected.assert_eq(&faults(component, text).into_iter().map(line).collect::<String>());
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_fits_has_no_fault() {
 #[test]
 fn the_faults_that_are_told_are_limited() {
     let text = format!("[{}]", vec!["7"; limits::FAULTS + 1].join(","));
-    let of_ids = |items: &str| hold("Sources", &format!("{{\"items\":{items}}}")).faults.len();
+    let of_ids = |items: &str| faults("Sources", &format!("{{\"items\":{items}}}")).len();
     assert_eq!((of_ids(&text), of_ids("[7]")), (limits::FAULTS, 1));
 }
 

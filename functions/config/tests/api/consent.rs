@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use fanhook_core::run::EndpointSettings;
-use fanhook_store::endpoints;
+use fanhook_store::{
+    endpoints, keys,
+    ports::{self, Table, Write},
+};
 use serde_json::{Value, json};
 
-use crate::world::{MEMBER, World, webhook};
+use crate::world::{DAY, MEMBER, START, World, webhook};
 
 pub(crate) fn shaken(allowed: bool, requests_per_minute: Option<u32>) -> Value {
     let mut shaken = json!({"direct": "handshake", "allowed": allowed});
@@ -156,16 +159,36 @@ async fn a_handshake_comes_once_a_second_at_most() {
     assert_eq!(again.code(429), "too_many_tests");
 }
 
+/// An endpoint's answer that does not agree.
+fn refusal(status: u16) -> Value {
+    let mut refusal = shaken(false, None);
+    refusal["answer"] = json!({"status": status, "headers": [], "body": ""});
+    refusal
+}
+
+#[tokio::test]
+async fn a_refusal_takes_no_later_agreement_back() {
+    let world = World::new();
+    let id = world.webhook().await;
+    world.shake(&id, shaken(true, Some(30))).await;
+    // Another handshake, that began after the one below, has ended before it.
+    let key = keys::webhook(&"acme".parse().unwrap(), id.parse().unwrap());
+    let mut item = world.config.get(&key).await.unwrap().unwrap();
+    let origin = "https://crm.example.com";
+    let later = json!([{"origin": origin, "requests_per_minute": 30, "at": (START + DAY).0}]);
+    item.insert("handshakes".to_owned(), ports::Value::S(later.to_string()));
+    world.config.write(Write::Put(item), None).await.unwrap();
+    world.shake(&id, refusal(403)).await;
+    assert_eq!(world.consent(&id).await["agreed"], true);
+    world.call("DELETE", format!("/webhooks/{id}/consent")).send().await.ok(204);
+    assert_eq!(world.consent(&id).await["agreed"], false, "an administrator means whatever there is");
+}
+
 #[tokio::test]
 async fn a_consent_is_withdrawn_by_the_endpoint_or_an_administrator_and_its_rate_holds_on() {
     let world = World::new();
     let id = world.webhook().await;
     let path = format!("/webhooks/{id}/consent");
-    let refusal = |status: u16| {
-        let mut refusal = shaken(false, None);
-        refusal["answer"] = json!({"status": status, "headers": [], "body": ""});
-        refusal
-    };
     let state = async || world.call("POST", &path).json(&json!({"text": "by mail"})).send().await.ok(201);
     let agreed = async || world.consent(&id).await["agreed"].clone();
 
@@ -190,6 +213,8 @@ async fn a_consent_is_withdrawn_by_the_endpoint_or_an_administrator_and_its_rate
         items.iter().filter(|entry| entry["action"] == "withdrawn").map(|entry| &entry["before"]).collect();
     assert_eq!(withdrawn.len(), 3, "{withdrawn:?}");
     assert!(withdrawn.iter().any(|before| before["text"] == "by mail"));
+    let second = items.iter().find(|entry| entry["after"]["requests_per_minute"] == 20).unwrap();
+    assert_eq!(second["before"], Value::Null, "the first one was withdrawn by then");
     state().await;
     assert_eq!((agreed().await, world.allowed(&id).await), (json!(true), Some(20)));
 }

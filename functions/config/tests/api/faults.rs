@@ -1,8 +1,10 @@
 //! Faults of an input's shape and of its meaning, told in one answer.
 
+use fanhook_lambda::clock::ManualClock;
+use fanhook_store::memory::{Fault, MemoryQueue, MemoryTable};
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World, push, webhook};
+use crate::world::{Answer, START, World, push, webhook};
 
 /// The same object with the member at a pointer set, or left out.
 fn with(mut body: Value, changes: &[(&str, Option<Value>)]) -> Value {
@@ -365,4 +367,12 @@ async fn whatever_is_told_beside_a_fault_of_shape_is_a_fault_without_it_too() {
         }
     }
     assert!(count > 500 && beside > 1000, "{count} bodies, {beside} faults");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_not_hidden_behind_faults_of_shape() {
+    let broken = MemoryTable::new().with_faults(|_| Fault::Before);
+    let world = World::over(broken, MemoryTable::new(), MemoryQueue::new(), ManualClock::new(START));
+    let body = with(push(&format!("whk_{}", "0".repeat(32))), &[("/colour", Some(json!("red")))]);
+    assert_eq!(world.call("POST", "/pushes").json(&body).send().await.code(503), "unavailable");
 }

@@ -137,6 +137,10 @@ async fn a_users_profile_is_for_administrators() {
     world.call("PUT", "/id-types/MOBILE").json(&disabled).send().await.ok(200);
     world.preview(&format!("/webhooks/{webhook}"), &json!({"qaid": "u1"})).await.ok(200);
     assert_eq!(id_types(&world.question()), json!(["EMAIL"]));
+    let disabled = json!({"display_name": "E-mail", "priority": 3, "enabled": false});
+    world.call("PUT", "/id-types/EMAIL").json(&disabled).send().await.ok(200);
+    let refused = world.preview(&format!("/webhooks/{webhook}"), &json!({"qaid": "u1"})).await;
+    assert_eq!((refused.code(400), refused.fields()), ("invalid", vec!["qaid"]));
 }
 
 #[tokio::test]

@@ -166,12 +166,8 @@ pub(super) fn unsent(unsent: Unsent) -> Failure {
             "the user has no usable ID of these types",
             "give an ID that its type's normaliser takes and that can be sent in the push's form, or a `qaid` whose profile has one",
         ),
-        Reason::EmptyValue if unsent.detail.as_ref().is_some_and(|detail| detail.starts_with("${")) => (
-            "a variable that may not be empty is",
-            "give it a value, or choose `blank` or a default for when it is empty",
-        ),
         Reason::EmptyValue => {
-            ("what may not be blank is", "give the parameter a value, or a default to the variables in it")
+            ("what may not be empty is", "give it a value, or a default to the variable that is empty")
         }
         Reason::TooLarge => ("the request is too large", "shorten the values"),
         _ => (

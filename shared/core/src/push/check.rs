@@ -40,7 +40,7 @@ impl PushContent {
         }
         let values = filled.parse_values(&webhook.content.parameters);
         faults.extend(values.err().unwrap_or_default());
-        // What is pinned may be so: its users are left out one by one.
+        // No rule of `parse_values`: a run that pinned such a value goes on, and leaves its users out one by one.
         for parameter in webhook.content.parameters.iter().filter(|parameter| parameter.required) {
             let (name, field) = (&parameter.name, format!("values.{}", parameter.name));
             let blank = filled.values.get(name).is_some_and(|text| text.trim().is_empty());

@@ -226,6 +226,8 @@ fn what_starts_a_push_is_checked_to_its_last_value() {
             format!("{at}.count.within_seconds: must be from 60 to 2592000"),
         ]
     );
+    let flood = started_by(&json!({"name": "paid", "filter": {"all": vec![json!({"any": []}); 10_000]}}));
+    assert_eq!(flood.len(), 50, "no more are told");
     let empty = started_by(&json!({"name": "paid", "filter": {"all": []}}));
     assert_eq!(empty, [format!("{at}.filter.all: a filter has a group at least (leave `filter` out)")]);
 }
